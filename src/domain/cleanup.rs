@@ -55,7 +55,7 @@ impl CleanupAction {
     }
 
     /// The words of screens, lines and logs; the screen has room for 16 characters.
-    pub const fn words(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::DropFileCache => "drop file cache",
             Self::RemoveScratch => "remove scratch",

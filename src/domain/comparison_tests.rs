@@ -198,7 +198,7 @@ fn the_guides_words_are_held_against_the_measured_order() {
     assert_eq!(fast.measured, "2.02 s/s; balanced 2.00 s/s");
     assert_eq!(of("safe", Aspect::Speed).agrees, Some(true));
     let flawless = of("fast", Aspect::Reliability);
-    assert_eq!((flawless.agrees, flawless.words()), (None, "nothing to tell apart"), "nobody lost anything");
+    assert_eq!((flawless.agrees, flawless.label()), (None, "nothing to tell apart"), "nobody lost anything");
     let mut lossy = three();
     lossy.columns[0].runs[0].requeues = 1;
     let fast = lossy.verdicts().into_iter().find(|verdict| verdict.profile == "fast" && verdict.aspect == Aspect::Reliability);

@@ -51,7 +51,7 @@ impl Level {
     }
 
     /// The words that the screen shows.
-    pub const fn words(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Normal => "under the line",
             Self::Elevated => "near the line",

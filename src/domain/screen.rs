@@ -34,7 +34,7 @@ spelled! {
 
 impl ThemeName {
     /// The name that the console shows.
-    pub const fn words(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::HighContrast => "high contrast",
             Self::Mono => "monochrome",

@@ -218,7 +218,7 @@ impl Engine {
         if self.now.mono.since(running.since) < LOST_AFTER {
             return;
         }
-        let what = format!("cleanup {} ({})", running.id.0, running.what.action.words());
+        let what = format!("cleanup {} ({})", running.id.0, running.what.action.label());
         self.emit(EventKind::Fault { what, detail: "has not answered for 30 s and is given up".to_owned() });
         self.end_cleanup(running.what.job, running.what.trigger);
     }
@@ -269,7 +269,7 @@ impl Engine {
         let line = format!(
             "Memory usage after cleanup: {:.1}MB ({}: freed {:.1}MB in {millis} ms)",
             self.state.memory.counted_bytes.as_mb(),
-            action.words(),
+            action.label(),
             freed.as_mb()
         );
         self.log(None, LogLevel::Memory, line);

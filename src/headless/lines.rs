@@ -193,7 +193,7 @@ impl Lines {
             EventKind::PressureChanged { from, to, working_set_bytes, hard_bytes } => line(
                 if to > from { LogLevel::Warning } else { LogLevel::Memory },
                 None,
-                format!("memory is {} (working set {}, hard {})", to.words(), working_set_bytes.whole(), hard_bytes.whole()),
+                format!("memory is {} (working set {}, hard {})", to.label(), working_set_bytes.whole(), hard_bytes.whole()),
             ),
             EventKind::AdmissionHeld { job, needs_bytes, free_bytes, kept_bytes } => {
                 let held = Held { job: *job, needs: *needs_bytes, free: *free_bytes, kept: *kept_bytes };
@@ -208,7 +208,7 @@ impl Lines {
             EventKind::CleanupFinished { action, freed_bytes, millis, .. } => line(
                 LogLevel::Memory,
                 None,
-                format!("cleanup: {} freed {:.1}MB in {millis} ms", action.words(), freed_bytes.as_mb()),
+                format!("cleanup: {} freed {:.1}MB in {millis} ms", action.label(), freed_bytes.as_mb()),
             ),
             EventKind::ProfileSelected { name, profile, max_file_bytes, .. } => {
                 let slots = profile.max_concurrent.words();

@@ -74,7 +74,7 @@ fn gauge(page: &mut String, state: &State) {
         memory.counted_bytes.whole(),
         memory.budget_bytes.whole(),
         memory.high_water_bytes.whole(),
-        escaped(memory.shown_level().words()),
+        escaped(memory.shown_level().label()),
     );
     let mut from = 0.0;
     for (class, bytes) in parts {

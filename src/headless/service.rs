@@ -99,7 +99,7 @@ fn status(state: &State) -> String {
         .as_ref()
         .map_or_else(String::new, |comparison| format!("; a comparison has the machine ({})", comparison.run_words()));
     let (counted, budget) = (memory.counted_bytes.whole(), memory.budget_bytes.whole());
-    format!("{jobs}; memory {counted} of {budget}, {}{held}{compares}", memory.shown_level().words())
+    format!("{jobs}; memory {counted} of {budget}, {}{held}{compares}", memory.shown_level().label())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl Peer {
     }
 
     /// `anna on pts/3`, `anna over ssh`, or `anna`, as far as it can be told.
-    pub fn words(self) -> String {
+    pub fn label(self) -> String {
         let user = user_name(self.uid);
         match self.pid.and_then(place) {
             Some(place) => format!("{user} {place}"),
@@ -92,7 +92,7 @@ mod tests {
         let (one, _other) = UnixStream::pair().expect("sockets");
         let peer = Peer::of(&one).expect("told");
         assert_eq!((peer.uid, peer.pid), (own_uid(), Some(std::process::id() as i32)));
-        assert!(peer.words().starts_with(&user_name(own_uid())), "{}", peer.words());
+        assert!(peer.label().starts_with(&user_name(own_uid())), "{}", peer.label());
     }
 
     #[test]

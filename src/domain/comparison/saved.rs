@@ -78,8 +78,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// In words.
-    pub const fn words(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::UnderWay => "under way",
             Self::Finished => "finished",

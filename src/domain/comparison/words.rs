@@ -33,7 +33,7 @@ impl Bounds<'_> {
 
 impl Verdict {
     /// `agrees`, `does not agree`, or that there is nothing to hold it against.
-    pub const fn words(&self) -> &'static str {
+    pub const fn label(&self) -> &'static str {
         match self.agrees {
             Some(true) => "agrees",
             Some(false) => "does not agree",

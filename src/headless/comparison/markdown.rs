@@ -46,7 +46,7 @@ pub fn render(comparison: &Comparison, subject: &Subject, picture: &str) -> Stri
             escape(&verdict.profile),
             verdict.aspect.label(),
             escape(&verdict.word),
-            verdict.words(),
+            verdict.label(),
             escape(&verdict.measured)
         );
     }

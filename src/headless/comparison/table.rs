@@ -41,7 +41,7 @@ pub fn render(comparison: &Comparison, subject: &Subject) -> String {
             let _ = writeln!(out, "\nthe guide says of {of}");
         }
         let word = if verdict.word.is_empty() { "-" } else { &verdict.word };
-        let (aspect, words) = (verdict.aspect.label(), verdict.words());
+        let (aspect, words) = (verdict.aspect.label(), verdict.label());
         let _ = writeln!(out, "  {aspect:ASPECT$}  {word:WORD$}  {words}: {}", verdict.measured);
     }
     let _ = writeln!(out, "\n{}", comparison.same_bytes_line());

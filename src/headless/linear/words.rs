@@ -26,7 +26,7 @@ pub(super) fn status(state: &State) -> String {
     out.push(format!(
         "memory {counted} of {}, {}; the line is at {}; budget {end}: {}",
         end.whole(),
-        memory.shown_level().words(),
+        memory.shown_level().label(),
         state.lines.high_water.whole(),
         state.budget_source
     ));

@@ -151,7 +151,7 @@ pub enum Way {
 
 impl Way {
     /// In a few words.
-    pub fn words(&self) -> String {
+    pub fn label(&self) -> String {
         match self {
             Self::Packages { manager, .. } => format!("package manager {}", manager.program()),
             Self::Download { url, .. } => format!("download from {}", host_of(url)),
@@ -241,7 +241,7 @@ pub fn carry_out(way: &Way, machine: &Machine, progress: &mut dyn FnMut(&str)) -
     match way {
         Way::Packages { steps, .. } => steps.iter().try_for_each(|step| run_step(step, &machine.path, progress)),
         Way::Download { url, folder } => {
-            download(url, folder, progress).map_err(|reason| Attempt { what: way.words(), reason, last_lines: Vec::new() })
+            download(url, folder, progress).map_err(|reason| Attempt { what: way.label(), reason, last_lines: Vec::new() })
         }
     }
 }
@@ -402,10 +402,10 @@ pub fn provide(
     for way in &plan.ways {
         let tried = carry_out(way, machine, progress);
         match tried.map(|()| locate(search)) {
-            Ok(Ok(ffmpeg)) => return Ok(Provided::Installed { ffmpeg, by: way.words() }),
+            Ok(Ok(ffmpeg)) => return Ok(Provided::Installed { ffmpeg, by: way.label() }),
             Ok(Err(error)) => {
                 let reason = format!("it ended well, and yet: {error}");
-                attempts.push(Attempt { what: way.words(), reason, last_lines: Vec::new() });
+                attempts.push(Attempt { what: way.label(), reason, last_lines: Vec::new() });
             }
             Err(attempt) => attempts.push(attempt),
         }

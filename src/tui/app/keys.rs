@@ -73,7 +73,7 @@ impl App {
             }
             Act::Theme => {
                 self.theme = self.theme.next(self.settings.color);
-                self.say(format!("theme: {}", self.theme.name.words()), false);
+                self.say(format!("theme: {}", self.theme.name.label()), false);
             }
             Act::Ascii => self.theme = Theme::new(self.theme.name, self.settings.color, !self.theme.symbols.ascii),
             Act::Mouse => {

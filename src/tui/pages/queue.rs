@@ -151,7 +151,7 @@ impl QueuePane {
         let (text, order) = self.filter.as_ref().map_or_else(Default::default, |filter| (filter.text().to_owned(), filter.order()));
         let filter = Filter::ordered(text, order.next(), state);
         self.filter = (!filter.is_idle()).then_some(filter);
-        order.next().words()
+        order.next().label()
     }
 
     /// The selected job is marked, or not any more.

@@ -56,7 +56,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         Row::new([
             theme.span(time_of_day(record.wall, app.time_zone(), !wide), Role::Dim).into(),
             theme.span(reason, role).into(),
-            theme.span(record.action.words(), Role::Text).into(),
+            theme.span(record.action.label(), Role::Text).into(),
             right(theme.span(took, Role::Dim)),
             right(freed(theme, record)),
         ])

@@ -47,7 +47,7 @@ pub fn draw(app: &App, row: usize, area: Rect, buf: &mut Buffer) {
         let role = if at == row { Role::Strong } else { Role::Text };
         let mut line = Line::from(theme.span(format!("{pointer} "), Role::Focus));
         line.push_span(theme.span(format!("{:width$}  ", key(act_of(leaving))), Role::Accent));
-        line.push_span(theme.span(words(leaving, area.width < 60), role));
+        line.push_span(theme.span(label(leaving, area.width < 60), role));
         text.push_line(line);
     }
     let width = text.width() as u16 + 4;
@@ -65,7 +65,7 @@ const fn act_of(leaving: Leaving) -> Act {
     }
 }
 
-const fn words(leaving: Leaving, short: bool) -> &'static str {
+const fn label(leaving: Leaving, short: bool) -> &'static str {
     match (leaving, short) {
         (Leaving::LeaveRunning, _) => "leave it running",
         (Leaving::EndAfterQueue, _) => "end when the queue is empty",

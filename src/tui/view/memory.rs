@@ -152,7 +152,7 @@ fn number_line(theme: &Theme, state: &State) -> Line<'static> {
         theme.span(format!(" of {} MB  ", mb(budget)), Role::Dim),
         theme.span(format!("{:.0} %", share * 100.0), Role::Strong),
         "  ".into(),
-        theme.span(format!("{symbol} {}", memory.shown_level().words()), role),
+        theme.span(format!("{symbol} {}", memory.shown_level().label()), role),
     ])
 }
 

@@ -219,7 +219,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             vec![theme.span(text, Role::Bad)]
         }
         (Some(filter), _) if filter.text().trim().is_empty() => {
-            vec![theme.span("by ", Role::Dim), theme.span(filter.order().words(), Role::Accent)]
+            vec![theme.span("by ", Role::Dim), theme.span(filter.order().label(), Role::Accent)]
         }
         (Some(filter), _) => {
             let words = format!("{}, {} of {jobs}", filter.text(), filter.len());

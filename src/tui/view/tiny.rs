@@ -25,7 +25,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let end = state.lines.budget;
     let percent = (memory.counted_bytes.share_of(end) * 100.0).round() as u64;
     let mut load = Line::from(theme.span(format!("{symbol} {}/{} MB {percent} % ", mb(memory.counted_bytes), mb(end)), role));
-    load.push_span(theme.span(memory.shown_level().words(), role));
+    load.push_span(theme.span(memory.shown_level().label(), role));
 
     let mut standing = Line::default();
     if !state.governor && app.attached() {

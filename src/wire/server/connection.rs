@@ -91,7 +91,7 @@ impl Connection {
         let pid = self.peer.pid.filter(|_| !self.view);
         self.view |= hello.view;
         let (direct, waiting) = mpsc::channel(WAITING);
-        let connected = Connected { who: self.peer.words(), pid, view: self.view, console: hello.console, direct: direct.clone() };
+        let connected = Connected { who: self.peer.label(), pid, view: self.view, console: hello.console, direct: direct.clone() };
         self.server.connected.borrow_mut().insert(self.id, connected);
         let server = Rc::clone(&self.server);
         if hello.console {

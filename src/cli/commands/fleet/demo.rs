@@ -82,14 +82,14 @@ fn install_database(resolved: &Resolved, args: &FleetDemoArgs) -> Result<bool> {
         if args.yes {
             return Ok(true);
         }
-        let question = format!("PostgreSQL's server was not found. Install it by the {}?", way.words());
+        let question = format!("PostgreSQL's server was not found. Install it by the {}?", way.label());
         if console.terminal {
             return install::ask(&question, console.input, console.err);
         }
         writeln!(
             console.err,
             "plimsoll: PostgreSQL's server was not found; run again with --yes to install it by the {}",
-            way.words()
+            way.label()
         )?;
         Ok(false)
     })?;

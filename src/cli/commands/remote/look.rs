@@ -112,7 +112,7 @@ fn status_text(opened: &Opened, state: &State) -> String {
         memory.counted_bytes.whole(),
         memory.budget_bytes.whole(),
         memory.high_water_bytes.whole(),
-        memory.shown_level().words(),
+        memory.shown_level().label(),
     );
     if let Some(comparison) = &state.comparison {
         let since = LineStyle::terminal(false).time_and_day(comparison.since);

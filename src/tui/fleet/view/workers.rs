@@ -141,7 +141,7 @@ fn standing(worker: &FleetWorker, theme: &Theme) -> (Role, &'static str, String)
         return (Role::Warn, symbols.near, format!("its clock is {off} {way}"));
     }
     let (role, symbol) = theme.level(level(worker));
-    (role, symbol, level(worker).words().to_owned())
+    (role, symbol, level(worker).label().to_owned())
 }
 
 fn level(worker: &FleetWorker) -> Level {

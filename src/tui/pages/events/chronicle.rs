@@ -180,7 +180,7 @@ impl Chronicle {
                     Level::Critical => Bad,
                 };
                 let words = if from > to { "back " } else { "" };
-                (Topic::Memory, None, role, format!("{words}{} (working set {})", to.words(), working_set_bytes.whole()))
+                (Topic::Memory, None, role, format!("{words}{} (working set {})", to.label(), working_set_bytes.whole()))
             }
             EventKind::AdmissionHeld { job, needs_bytes, free_bytes, kept_bytes } if was_held != Some(*job) => {
                 let held = Held { job: *job, needs: *needs_bytes, free: *free_bytes, kept: *kept_bytes };
@@ -271,7 +271,7 @@ fn cleanup(record: &CleanupRecord) -> String {
         record.result.map_or_else(String::new, |result| format!(": freed {} in {} ms", result.freed.whole(), result.millis));
     let frees = !matches!(record.action, CleanupAction::HoldStarts | CleanupAction::StopJob);
     let freed = if frees { freed } else { String::new() };
-    format!("{} {why}{freed}", record.action.words())
+    format!("{} {why}{freed}", record.action.label())
 }
 
 #[cfg(test)]

@@ -56,8 +56,7 @@ impl Order {
         }
     }
 
-    /// In words.
-    pub const fn words(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::State => "state",
             Self::Id => "number",

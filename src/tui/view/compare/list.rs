@@ -75,7 +75,7 @@ fn draw_table(app: &App, comparisons: &ComparisonList, area: Rect, buf: &mut Buf
         let fitting = |text: &str, width: u16| fit(text, width.into(), theme.symbols).into_owned();
         Row::new([
             theme.span(when(heading, app.time_zone()), Role::Text),
-            theme.span(format!("{symbol} {}", heading.standing.words()), role),
+            theme.span(format!("{symbol} {}", heading.standing.label()), role),
             theme.span(format!("{}/{}", heading.done, heading.of), Role::Text),
             theme.span(fitting(&heading.columns.join(", "), wide[3].saturating_sub(u16::from(has_what))), Role::Text),
             theme.span(fitting(&what(heading), wide[4]), Role::Dim),

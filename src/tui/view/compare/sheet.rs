@@ -179,7 +179,7 @@ impl<'a> Sheet<'a> {
                 let word = if verdict.word.is_empty() { "no word" } else { &verdict.word };
                 let (symbol, role) = self.agreement(verdict.agrees);
                 let (profile, aspect) = (&verdict.profile, verdict.aspect.label());
-                say(&format!("{symbol} {profile}, {aspect}: {word} {}: {}", verdict.words(), verdict.measured), role);
+                say(&format!("{symbol} {profile}, {aspect}: {word} {}: {}", verdict.label(), verdict.measured), role);
             }
         }
         let (comparison, subject) = (&self.kept.comparison, &self.kept.subject);
