@@ -27,7 +27,7 @@ mod yard;
 fn main() {
     divan::main();
     if std::env::args().any(|word| word == "--bench") {
-        tell_bytes();
+        print_bytes();
     }
 }
 
@@ -177,7 +177,7 @@ fn events_of_a_quarter_with_100_000_jobs(bencher: Bencher) {
     bencher.bench_local(|| console.quarter());
 }
 
-fn tell_bytes() {
+fn print_bytes() {
     println!();
     for (jobs, width, height) in [(24, 120, 36), (24, 200, 50), (100_000, 200, 60)] {
         let mut console = Console::new(jobs, width, height);

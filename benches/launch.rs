@@ -66,8 +66,8 @@ unsafe impl GlobalAlloc for Counted {
 fn main() {
     divan::main();
     if std::env::args().any(|word| word == "--bench") {
-        tell_queues();
-        tell_memory();
+        print_queues();
+        print_memory();
     }
 }
 
@@ -332,7 +332,7 @@ fn the_same_40_by_hand_2_at_once(bencher: Bencher) {
 }
 
 /// The median queue of each kind, by job.
-fn tell_queues() {
+fn print_queues() {
     let all = QUEUES.lock().expect("whole");
     let mut names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
     names.dedup();
@@ -414,7 +414,7 @@ fn steps_of_a_jobs_whole_life_behind_100_000_jobs(bencher: Bencher) {
     });
 }
 
-fn tell_memory() {
+fn print_memory() {
     let before = ALLOCATED.load(Ordering::Relaxed);
     let mut yard = Yard::new(LONG);
     yard.events = Vec::new();

@@ -79,20 +79,20 @@ pub fn main() -> Result<u8> {
     let cli = Cli::from_arg_matches(&matches)?;
     match dispatch(cli, &matches) {
         Err(error) if error.is::<Usage>() => {
-            tell(&format!("plimsoll: {error}\n"));
+            write_stderr(&format!("plimsoll: {error}\n"));
             Ok(USAGE)
         }
         Err(error) if error.is::<Busy>() => {
-            tell(&format!("plimsoll: {error}\n"));
+            write_stderr(&format!("plimsoll: {error}\n"));
             Ok(BUSY)
         }
         Err(error) if error.is::<Unavailable>() => {
-            tell(&format!("plimsoll: {error}\n"));
+            write_stderr(&format!("plimsoll: {error}\n"));
             Ok(error.downcast_ref::<Unavailable>().map_or(1, |unavailable| unavailable.status))
         }
         Err(error) => {
             // A known trouble of the host is told in one line; the report with places is for what nobody expected.
-            tell(&format!("plimsoll: {error:#}\n"));
+            write_stderr(&format!("plimsoll: {error:#}\n"));
             Ok(1)
         }
         status => status,
@@ -103,7 +103,7 @@ pub fn main() -> Result<u8> {
 fn refuse(error: &clap::Error, line: &[OsString]) -> u8 {
     if error.kind() == ErrorKind::InvalidUtf8 {
         let told = args::not_utf8(line).unwrap_or_else(|| "an argument is not valid UTF-8".to_owned());
-        tell(&format!("plimsoll: {told}\n"));
+        write_stderr(&format!("plimsoll: {told}\n"));
         return USAGE;
     }
     // A reader that has gone has read enough.
@@ -111,16 +111,16 @@ fn refuse(error: &clap::Error, line: &[OsString]) -> u8 {
     if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
         && let Some(variable) = args::blamed_variable(error, line)
     {
-        tell(&format!("The value comes from the environment: correct or unset {variable}.\n"));
+        write_stderr(&format!("The value comes from the environment: correct or unset {variable}.\n"));
     }
     if let Some(meant) = meant::of_refusal(error, line, &search_paths(std::env::current_dir().ok())) {
-        tell(&format!("plimsoll: {meant}\n"));
+        write_stderr(&format!("plimsoll: {meant}\n"));
     }
     u8::try_from(error.exit_code()).unwrap_or(USAGE)
 }
 
 /// Writes to stderr. When nobody reads there any more, there is nobody to tell.
-pub(crate) fn tell(text: &str) {
+pub(crate) fn write_stderr(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -144,7 +144,7 @@ fn dispatch(cli: Cli, matches: &clap::ArgMatches) -> Result<u8> {
         Some(Command::Presets { action }) => presets(action.unwrap_or(PresetsAction::List)),
         Some(Command::Doctor(args)) => {
             let (resolved, mistakes) = options::examine(cli.options, matches)?;
-            tell_remark(&resolved);
+            print_remark(&resolved);
             examine(&args, &resolved, &mistakes)
         }
         Some(Command::Compare(args)) if args.stop => control::stop_comparison(&resolve(cli.options, matches)?),
@@ -257,13 +257,13 @@ fn remote_command(command: Command, resolved: &Resolved) -> Result<u8> {
 /// Every option with its value in force; what the operator should know of it is told at once.
 fn resolve(options: Settings, matches: &clap::ArgMatches) -> Result<Resolved, Usage> {
     let resolved = options::resolve(options, matches)?;
-    tell_remark(&resolved);
+    print_remark(&resolved);
     Ok(resolved)
 }
 
-fn tell_remark(resolved: &Resolved) {
+fn print_remark(resolved: &Resolved) {
     if let Some(remark) = &resolved.remark {
-        tell(&format!("plimsoll: {remark}\n"));
+        write_stderr(&format!("plimsoll: {remark}\n"));
     }
 }
 

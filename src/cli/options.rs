@@ -71,7 +71,7 @@ pub fn resolve_for_asking(options: Settings, matches: &ArgMatches) -> Result<Res
         return Err(Usage(search::lines(&mistakes)));
     }
     for mistake in &mistakes {
-        crate::cli::tell(&format!("plimsoll: passed over: {mistake}\n"));
+        crate::cli::write_stderr(&format!("plimsoll: passed over: {mistake}\n"));
     }
     Ok(resolved)
 }

@@ -163,12 +163,12 @@ impl Session {
             report.lost.extend(shown.lost);
             if let Some(figures) = &report.summary {
                 let text = if self.is_demo { summary::render(figures) } else { closing_words(figures) };
-                receive(&thread("summary", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
+                receive(&thread("summary", Waits::Time, move |_| crate::cli::write_stderr(&text))?, &signalled);
             }
         }
         if !report.lost.is_empty() {
             let text = format!("plimsoll: {}\n", report.lost.join("\nplimsoll: "));
-            receive(&thread("losses", Waits::Time, move |_| crate::cli::tell(&text))?, &signalled);
+            receive(&thread("losses", Waits::Time, move |_| crate::cli::write_stderr(&text))?, &signalled);
         }
         agent.transpose()?;
         let signal = signalled.load(Ordering::Relaxed);

@@ -166,7 +166,7 @@ impl State {
         self.seq = seq;
         self.now = now;
         self.wall = wall;
-        self.tell_story(event);
+        self.add_to_story(event);
         match &event.kind {
             EventKind::RunStarted { governor, preset, before, .. } => {
                 self.before = *before;

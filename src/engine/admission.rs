@@ -202,9 +202,9 @@ impl Engine {
                 }
             }
         };
-        self.tell_held(held);
-        self.tell_passed(passed);
-        self.tell_turn(&turn, held.map(|(_, needs, free)| (needs, free)));
+        self.emit_held(held);
+        self.log_passed(passed);
+        self.emit_turn(&turn, held.map(|(_, needs, free)| (needs, free)));
         self.spawn_ready();
         // Last: what was admitted has made room in the window of probes, and may have left none for one beside it.
         self.inspect_next();

@@ -249,7 +249,7 @@ impl Engine {
         let (due, later) = std::mem::take(&mut self.cleanup_plan.untold).into_iter().partition(|ended: &Ended| ended.at < now);
         self.cleanup_plan.untold = later;
         for Ended { action, freed, millis, .. } in due {
-            self.tell_cleaned(action, freed, millis);
+            self.log_cleaned(action, freed, millis);
         }
         let due: Vec<JobId> = self
             .after_lines
@@ -265,7 +265,7 @@ impl Engine {
     }
 
     /// In the sum that is told when the line is crossed: with another one, what was freed may look like growth.
-    pub(super) fn tell_cleaned(&mut self, action: CleanupAction, freed: Bytes, millis: u64) {
+    pub(super) fn log_cleaned(&mut self, action: CleanupAction, freed: Bytes, millis: u64) {
         let line = format!(
             "Memory usage after cleanup: {:.1}MB ({}: freed {:.1}MB in {millis} ms)",
             self.state.memory.counted_bytes.as_mb(),

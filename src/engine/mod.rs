@@ -394,7 +394,7 @@ impl Engine {
                 return;
             }
         }
-        self.tell_backlog();
+        self.emit_backlog();
         let summary =
             RunSummary { seconds: self.now.mono.0.as_secs_f64(), at_once: self.decided_mostly(), ..self.state.figures_so_far() };
         self.emit(EventKind::RunFinished(summary));

@@ -80,7 +80,7 @@ impl Engine {
             lacking.since = now;
         }
         if is_first {
-            self.tell_lack(&place);
+            self.emit_lack(&place);
         }
         if is_first || was_tried {
             self.clean_after(id, false);
@@ -201,10 +201,10 @@ impl Engine {
         if self.give_up_at().is_some_and(|at| now >= at) {
             return self.give_up();
         }
-        let is_due = |lacking: &Lacking| self.tell_again_at(lacking).is_some_and(|at| now >= at);
+        let is_due = |lacking: &Lacking| self.emit_again_at(lacking).is_some_and(|at| now >= at);
         let due: Vec<Place> = self.lacking.iter().filter(|(_, lacking)| is_due(lacking)).map(|(place, _)| place.clone()).collect();
         for place in due {
-            self.tell_lack(&place);
+            self.emit_lack(&place);
         }
     }
 
@@ -212,11 +212,11 @@ impl Engine {
     pub(super) fn room_due(&self) -> Option<Mono> {
         let now = self.now.mono;
         let looks = self.lacking.values().map(|lacking| lacking.look_at).filter(|at| *at > now);
-        let told = self.lacking.values().filter_map(|lacking| self.tell_again_at(lacking));
+        let told = self.lacking.values().filter_map(|lacking| self.emit_again_at(lacking));
         self.give_up_at().into_iter().chain(looks).chain(told).min()
     }
 
-    fn tell_again_at(&self, lacking: &Lacking) -> Option<Mono> {
+    fn emit_again_at(&self, lacking: &Lacking) -> Option<Mono> {
         let is_at_work = self.active.contains_key(&lacking.job);
         (!is_at_work && !self.state.shutting_down).then(|| lacking.told + TELL_EVERY)
     }
@@ -229,7 +229,7 @@ impl Engine {
         Some(since + self.config.disk_wait?)
     }
 
-    fn tell_lack(&mut self, place: &Place) {
+    fn emit_lack(&mut self, place: &Place) {
         let (now, ends) = (self.now.mono, self.config.disk_wait);
         let Some(lacking) = self.lacking.get_mut(place) else { return };
         lacking.told = now;

@@ -146,7 +146,7 @@ impl Engine {
 
     /// Tells what the slots were decided by, when that has changed. `held` is what the next job
     /// needs and what is free, where memory has no room for it.
-    pub(super) fn tell_turn(&mut self, turn: &Turn, held: Option<(Bytes, Bytes)>) {
+    pub(super) fn emit_turn(&mut self, turn: &Turn, held: Option<(Bytes, Bytes)>) {
         if self.max_concurrent() != Slots::Auto {
             return;
         }
@@ -198,7 +198,7 @@ impl Engine {
     }
 
     /// Tells a large job once that it waits for its turn.
-    pub(super) fn tell_passed(&mut self, passed: Option<JobId>) {
+    pub(super) fn log_passed(&mut self, passed: Option<JobId>) {
         let Some(id) = passed.filter(|id| self.slots.large_told != Some(*id)) else { return };
         self.slots.large_told = Some(id);
         let Some(rule) = self.state.profile.as_ref().and_then(|profile| profile.large) else { return };

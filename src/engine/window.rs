@@ -90,12 +90,12 @@ impl Engine {
         self.window.backlog.bytes += arrived.bytes;
         // What is listed with the next page need not be counted before.
         if !self.has_room() {
-            self.tell_backlog();
+            self.emit_backlog();
         }
     }
 
     /// Makes the count of what is not listed a fact.
-    pub(super) fn tell_backlog(&mut self) {
+    pub(super) fn emit_backlog(&mut self) {
         let Backlog { jobs, bytes } = self.window.backlog;
         if self.state.backlog != self.window.backlog {
             self.emit(EventKind::BacklogChanged { jobs, bytes });
@@ -117,7 +117,7 @@ impl Engine {
         for job in page.jobs {
             self.list(job);
         }
-        self.tell_backlog();
+        self.emit_backlog();
         self.park_the_last();
         // A whole page that ran before some of those listed: the next one may do so too.
         self.window.is_passed &= last_of_page.is_some_and(|last| self.state.index.waiting.last().is_some_and(|job| last < *job));
@@ -169,7 +169,7 @@ impl Engine {
             return;
         }
         let Some(size) = self.job(id).map(|job| job.size) else { return };
-        self.tell_backlog();
+        self.emit_backlog();
         self.governor.forget(id);
         self.after_lines.remove(&id);
         self.emit(EventKind::JobParked { job: id });

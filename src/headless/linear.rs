@@ -141,7 +141,7 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
     for command in commands {
         ask(&mut pending, &link, command);
     }
-    tell(&mut out, "linear mode: type a command and enter; help lists them");
+    print(&mut out, "linear mode: type a command and enter; help lists them");
     loop {
         tokio::select! {
             biased;
@@ -151,11 +151,11 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
             }
             // What is asked is asked of what is known.
             line = typed.recv(), if open && is_told => match line.map(|line| linear.read(&line, &left.state)) {
-                Some(Asked::Tell(text)) => tell(&mut out, &text),
+                Some(Asked::Tell(text)) => print(&mut out, &text),
                 Some(Asked::Engine(command)) => ask(&mut pending, &link, command),
                 Some(Asked::Nothing) => {}
-                Some(Asked::Start) => tell(&mut out, &link.updates.meanwhile(start(&linear)).await),
-                Some(Asked::Uncompare) => tell(&mut out, &link.updates.meanwhile(uncompare(&linear)).await),
+                Some(Asked::Start) => print(&mut out, &link.updates.meanwhile(start(&linear)).await),
+                Some(Asked::Uncompare) => print(&mut out, &link.updates.meanwhile(uncompare(&linear)).await),
                 // Nobody can type any more: what is queued still runs.
                 None if !linear.ends_it => break,
                 // What it shows cannot be asked to end over a line that is cut.
@@ -176,7 +176,7 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                     wanted.to_come &= !matches!(event.kind, EventKind::JobQueued { .. });
                     told.extend(event.kind.trouble().filter(|_| told.len() < TOLD_KEPT));
                     for line in lines.of(&event) {
-                        tell(&mut out, &linear.style.render(&line));
+                        print(&mut out, &linear.style.render(&line));
                     }
                 }
                 Some(Update::Retold(retold)) => {
@@ -191,18 +191,18 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                         wanted.take(answer.as_ref().ok(), &left.state);
                     }
                     if let Some(later) = answer.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
-                        tell(&mut out, &format!("{later}; uncompare ends it"));
+                        print(&mut out, &format!("{later}; uncompare ends it"));
                     }
                     // What an event has told already is told once.
                     if let Some(rejection) = answer.err().filter(|rejection| !told.remove(&rejection.why)) {
-                        tell(&mut out, &format!("refused: {rejection}"));
+                        print(&mut out, &format!("refused: {rejection}"));
                     }
                 }
                 Some(Update::Line(news)) => {
-                    left.line.hear(&news);
+                    left.line.on_news(&news);
                     // Asked of a server that has gone, it is asked again of the one that answers.
                     leaving &= !matches!(news, LineNews::Back { .. });
-                    tell_news(&mut out, news);
+                    print_news(&mut out, news);
                 }
                 Some(Update::Playing(_)) => {}
             },
@@ -275,7 +275,7 @@ async fn start(linear: &Linear) -> String {
     }
 }
 
-fn tell_news(out: &mut impl Write, news: LineNews) {
+fn print_news(out: &mut impl Write, news: LineNews) {
     let text = match news {
         LineNews::Attached(consoles) => match consoles.iter().filter(|console| !console.own).count() as u64 {
             0 => return,
@@ -289,10 +289,10 @@ fn tell_news(out: &mut impl Write, news: LineNews) {
         }
         LineNews::Back { .. } => "the line to the server is there again".to_owned(),
     };
-    tell(out, &text);
+    print(out, &text);
 }
 
-fn tell(out: &mut impl Write, text: &str) {
+fn print(out: &mut impl Write, text: &str) {
     // A reader that has gone must not end the run.
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }

@@ -70,7 +70,7 @@ use process::orphans::ChildRegistry;
 use process::sandbox::SandboxBuilder;
 use process::spawner::SpawnError;
 use process::supervisor::{Supervisor, SupervisorConfig};
-use reports::tell_leftovers;
+use reports::report_leftovers;
 use store::history::History;
 use store::{Store, StoreError, preset_hash};
 use watch::Watcher;
@@ -224,7 +224,7 @@ impl RealHost {
         if !config.restore {
             store.forget_queue()?;
         }
-        tell_leftovers(&leftovers, &intent::complete(&store)?, &inputs);
+        report_leftovers(&leftovers, &intent::complete(&store)?, &inputs);
         let ledger = FileLedger::default();
         let logs = config.state_dir.join("logs");
         let mut supervision = SupervisorConfig::new(logs.join(store.run().to_string()));

@@ -30,7 +30,7 @@ impl JobBook {
 }
 
 impl Listener for JobBook {
-    fn hear(&mut self, report: &JobReport) {
+    fn on_report(&mut self, report: &JobReport) {
         let (Some(shared), job) = (self.shared.upgrade(), self.job) else { return };
         match report {
             JobReport::Spawned { pid, .. } => {
@@ -59,7 +59,7 @@ impl Listener for JobBook {
 }
 
 /// Says what an earlier run had left behind.
-pub(super) fn tell_leftovers(leftovers: &Leftovers, completed: &Completed, inputs: &UnboundedSender<Input>) {
+pub(super) fn report_leftovers(leftovers: &Leftovers, completed: &Completed, inputs: &UnboundedSender<Input>) {
     let tell = |what: String, detail: String| drop(inputs.send(Input::Fault { what, detail }));
     if !leftovers.killed.is_empty() {
         let pids: Vec<String> = leftovers.killed.iter().map(|life| life.pid.to_string()).collect();

@@ -71,12 +71,12 @@ impl Hub {
     }
 
     /// Tells everybody all that is known now: what was told before does not lead there.
-    pub(super) fn tell_anew(&mut self, state: &State) {
+    pub(super) fn send_snapshot(&mut self, state: &State) {
         self.replace(state.seq, || Update::Snapshot(Box::new(state.clone())));
     }
 
     /// Tells everybody all that has led to another time of a recording.
-    pub(super) fn tell_again(&mut self, retold: &Retold) {
+    pub(super) fn send_retold(&mut self, retold: &Retold) {
         let knows = retold.events().last().map_or(Seq(0), |event| event.seq);
         self.replace(knows, || Update::Retold(retold.clone()));
     }
@@ -90,7 +90,7 @@ impl Hub {
     }
 
     /// Tells everybody how a recording is played from now on.
-    pub(super) fn tell_playing(&mut self, playing: Playing) {
+    pub(super) fn send_playing(&mut self, playing: Playing) {
         self.clients.retain(|_, client| client.outbox.send(Update::Playing(playing)));
     }
 

@@ -90,7 +90,7 @@ impl LineStatus {
     }
 
     /// Takes in what the news tell.
-    pub const fn hear(&mut self, news: &LineNews) {
+    pub const fn on_news(&mut self, news: &LineNews) {
         match news {
             LineNews::Lost { gone: true, .. } => *self = Self::Gone,
             LineNews::Lost { .. } => *self = Self::Cut,

@@ -47,11 +47,11 @@ impl Relay {
     /// Another run begins.
     pub fn begin(&mut self) {
         self.state = nothing(self.clock);
-        self.hub.tell_anew(&self.state);
+        self.hub.send_snapshot(&self.state);
     }
 
     /// One fact of the run.
-    pub fn tell(&mut self, event: &Event) {
+    pub fn emit(&mut self, event: &Event) {
         self.state.apply(event);
         self.hub.publish(event, &self.state, self.clock.now().mono);
     }
@@ -68,7 +68,7 @@ impl Relay {
         if !stays && !self.state.shutting_down {
             let seq = Seq(self.state.seq.0 + 1);
             let last = Event { seq, at: self.state.wall, mono: self.state.now, kind: EventKind::ShutdownStarted };
-            self.tell(&last);
+            self.emit(&last);
         }
     }
 
@@ -158,9 +158,9 @@ mod tests {
         for run in 0..2 {
             relay.begin();
             for seq in 1..=3 {
-                relay.tell(&event(seq, EventKind::QueuePaused));
+                relay.emit(&event(seq, EventKind::QueuePaused));
             }
-            relay.tell(&event(4, EventKind::RunFinished(RunSummary::default())));
+            relay.emit(&event(4, EventKind::RunFinished(RunSummary::default())));
             let told = taken(&mut link);
             let first = told.iter().position(|update| matches!(update, Update::Event(_))).expect("events");
             assert!(
@@ -203,7 +203,7 @@ mod tests {
         drop(link);
         assert_eq!(serve(&mut relay), []);
         relay.begin();
-        relay.tell(&event(1, EventKind::QueuePaused));
+        relay.emit(&event(1, EventKind::QueuePaused));
         assert!(relay.hub.is_empty());
     }
 

@@ -158,7 +158,7 @@ impl Player {
         }
         self.since = self.clock.now().mono;
         loop {
-            self.tell_due();
+            self.publish_due();
             if alone && self.next == self.events.len() {
                 return;
             }
@@ -197,7 +197,7 @@ impl Player {
         Some(self.since + next.mono.since(self.at).div_f64(self.speed))
     }
 
-    fn tell_due(&mut self) {
+    fn publish_due(&mut self) {
         let position = self.position();
         while let Some(event) = self.events.get(self.next).filter(|event| event.mono <= position) {
             self.state.apply(event);
@@ -211,7 +211,7 @@ impl Player {
         self.at = self.position();
         self.since = self.clock.now().mono;
         (self.speed, self.paused) = (speed, paused);
-        self.hub.tell_playing(self.playing());
+        self.hub.send_playing(self.playing());
     }
 
     fn playing(&self) -> Playing {
@@ -224,7 +224,7 @@ impl Player {
         self.since = self.clock.now().mono;
         let retold = Retold::until(Arc::clone(&self.events), self.at);
         (self.next, self.state) = (retold.events().len(), retold.state());
-        self.hub.tell_again(&retold);
+        self.hub.send_retold(&retold);
     }
 
     /// Does what a front end asks; false when it asks to end, or the last one has gone.
@@ -232,7 +232,7 @@ impl Player {
         match control {
             Control::Attach(client, updates) => {
                 self.hub.attach(client, updates, &self.state, self.clock.now().mono);
-                self.hub.tell_playing(self.playing());
+                self.hub.send_playing(self.playing());
                 true
             }
             Control::Detach(client) => {

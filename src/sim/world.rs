@@ -309,12 +309,12 @@ impl World {
         self.coming.insert((self.now + delay, self.order), coming);
     }
 
-    fn tell(&mut self, delay_ms: u64, input: Input) {
+    fn send(&mut self, delay_ms: u64, input: Input) {
         self.after(Duration::from_millis(delay_ms), Coming::Input(input));
     }
 
     fn report(&mut self, delay_ms: u64, job: JobId, report: JobReport) {
-        self.tell(delay_ms, Input::Job(job, report));
+        self.send(delay_ms, Input::Job(job, report));
     }
 
     fn clean(&mut self, order: &CleanOrder) {
@@ -334,7 +334,7 @@ impl World {
         let after = self.cache.values().copied().sum();
         let freed = before - after;
         let verdict = if freed == Bytes::ZERO { CleanupVerdict::Futile } else { CleanupVerdict::Effective };
-        self.tell(3, Input::CleanupDone(order.id, CleanupResult { before, after, freed, millis: 3, verdict }));
+        self.send(3, Input::CleanupDone(order.id, CleanupResult { before, after, freed, millis: 3, verdict }));
     }
 }
 
@@ -351,7 +351,7 @@ impl Host for World {
             Effect::Page { limit } => self.after(Duration::from_millis(1), Coming::Page(limit)),
             Effect::PutBack { scan, jobs } => {
                 self.after(Duration::from_millis(1), Coming::PutBack(scan, jobs));
-                self.tell(2, Input::ScanDone(scan, Vec::new()));
+                self.send(2, Input::ScanDone(scan, Vec::new()));
             }
             Effect::Scan { scan, paths, preset, options } => {
                 let mut found = Vec::new();
@@ -364,7 +364,7 @@ impl Host for World {
                     }
                 }
                 self.after(Duration::from_millis(1), Coming::Arrive(scan, preset, found, options.front));
-                self.tell(2, Input::ScanDone(scan, errors));
+                self.send(2, Input::ScanDone(scan, errors));
             }
             Effect::Inspect { job, .. } => {
                 let Some(index) = self.index_of.get(&job).copied() else { return };

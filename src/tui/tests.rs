@@ -27,7 +27,7 @@ use crate::tui::input::action::{Action, Effect, Found, Look};
 use crate::tui::input::keymap::{KeyChange, KeyMode, Keymap};
 use crate::tui::terminal::theme::{ColorMode, ThemeName};
 use crate::tui::tests::fixture::{
-    Story, all_done, busy, checkup, damaged, hear_from, no_room, on_event, over, plan, press, profiles, run_finished, settings,
+    Story, all_done, apply_from, busy, checkup, damaged, no_room, on_event, over, plan, press, profiles, run_finished, settings,
 };
 use crate::tui::tests::fixture_compared::{compared, comparisons, id, naive, under_way};
 use crate::tui::{svg, view};
@@ -211,10 +211,10 @@ fn screen(name: &str, color: ColorMode, ascii: bool) -> App {
 /// The queue is held, nothing is at work any more, and a comparison of what waits is being made.
 fn comparing(settings: Settings) -> App {
     let mut story = busy(true);
-    story.tell(EventKind::QueuePaused);
+    story.emit(EventKind::QueuePaused);
     for job in [17, 18] {
         let reason = "x".to_owned();
-        story.tell(EventKind::JobRequeued {
+        story.emit(EventKind::JobRequeued {
             job: JobId(job),
             attempt: 1,
             reason,
@@ -360,7 +360,7 @@ fn bars_are_seen_without_colours_too() {
         hard_bytes: figures.budget_bytes,
         ..figures
     };
-    story.tell(EventKind::MemorySampled(figures));
+    story.emit(EventKind::MemorySampled(figures));
     let mut limit = story.app(settings(ColorMode::Mono, false));
     press(&mut limit, "G");
     for (name, app) in [("compare", &mut screen("compare", ColorMode::Mono, false)), ("limit", &mut limit)] {
@@ -546,7 +546,7 @@ fn a_job_that_the_governor_stopped_is_told_from_one_that_the_operator_paused() {
     let stopped = row(&mut app).expect("shown");
     assert!(stopped.contains("‖ stopped") && stopped.contains("for memory") && !stopped.contains("paused"), "{stopped}");
     let mut story = over();
-    story.tell(EventKind::JobPaused { job: JobId(18), by_governor: false });
+    story.emit(EventKind::JobPaused { job: JobId(18), by_governor: false });
     on_event(&mut app, &story.events[story.events.len() - 1]);
     let paused = row(&mut app).expect("shown");
     assert!(paused.contains("‖ paused") && paused.contains("by hand"), "{paused}");
@@ -639,7 +639,7 @@ fn the_event_list_is_filtered_leads_to_the_job_and_keeps_what_was_refused() {
     };
     let (before, words) = row(&mut app);
     let mut story = over();
-    story.tell(EventKind::QueuePaused);
+    story.emit(EventKind::QueuePaused);
     on_event(&mut app, &story.events[story.events.len() - 1]);
     assert_eq!(row(&mut app), (before + 1, words));
 }

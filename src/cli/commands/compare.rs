@@ -79,7 +79,7 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         Err(error) => (None, args.limit.map(|_| error.to_string())),
     };
     if let (Some(limit), Some(why)) = (args.limit, &limit_refused) {
-        crate::cli::tell(&format!(
+        crate::cli::write_stderr(&format!(
             "compare: no run can be limited to {limit} by the kernel: {why}\ncompare: the runs go on with a budget of {limit} \
              instead; the naive baseline is held by nothing, so what it loses here is not what it would lose in such a box\n"
         ));
@@ -149,7 +149,7 @@ fn column(profile: &Profile, governor: bool) -> Column {
 /// The files whose cached pages are dropped before each run, so that no run finds what an earlier one has read.
 fn inputs(paths: &[PathBuf], resolved: &Resolved) -> Result<Vec<PathBuf>, Usage> {
     let found = crate::cli::commands::run::inputs(paths, resolved)?;
-    found.tell_refused("compare");
+    found.print_refused("compare");
     let files: Vec<PathBuf> = found.files.into_iter().map(|(file, _)| file).collect();
     if files.is_empty() {
         let given: Vec<String> = paths.iter().map(|path| path_text(path)).collect();
@@ -256,7 +256,7 @@ impl Comparer<'_> {
         self.show(&comparison, report, has_reader)?;
         let lost = self.stream.as_ref().and_then(Stream::lost);
         if let Some(error) = lost {
-            crate::cli::tell(&format!(
+            crate::cli::write_stderr(&format!(
                 "compare: the JSON lines on stdout could not be written to the end: {}\n",
                 error_words(error)
             ));
@@ -287,7 +287,7 @@ impl Comparer<'_> {
                         self.say(&told(&figures));
                         if let Some(stream) = &mut self.stream {
                             let fields = json!({ "run": tag, "figures": comparison_json::run(&figures, false) });
-                            stream.tell("run_measured", fields.as_object().cloned().unwrap_or_default());
+                            stream.emit("run_measured", fields.as_object().cloned().unwrap_or_default());
                         }
                         comparison.columns[index].runs.push(*figures);
                         self.log.note(&self.subject, comparison, Standing::UnderWay, None);
@@ -303,7 +303,7 @@ impl Comparer<'_> {
     /// A line for whoever waits; a screen tells the same in its own way.
     fn say(&self, text: &str) {
         if self.screen.is_none() {
-            crate::cli::tell(text);
+            crate::cli::write_stderr(text);
         }
     }
 
@@ -311,8 +311,8 @@ impl Comparer<'_> {
     fn show(&mut self, comparison: &Comparison, report: Option<&Path>, has_reader: bool) -> Result<()> {
         let subject = &self.subject;
         if let Some(stream) = &mut self.stream {
-            stream.tell("comparison_finished", comparison_json::object(comparison, subject, false));
-            crate::cli::tell(&table::render(comparison, subject));
+            stream.emit("comparison_finished", comparison_json::object(comparison, subject, false));
+            crate::cli::write_stderr(&table::render(comparison, subject));
         } else if has_reader {
             crate::cli::write_out(table::render(comparison, subject).as_bytes())?;
         }
@@ -326,7 +326,7 @@ impl Comparer<'_> {
             let file = folder.join(name);
             fs::write(&file, text).map_err(|error| eyre!("cannot write {}: {}", path_text(&file), error_words(&error)))?;
         }
-        crate::cli::tell(&format!("compare: the report is in {}\n", path_text(folder)));
+        crate::cli::write_stderr(&format!("compare: the report is in {}\n", path_text(folder)));
         Ok(())
     }
 
@@ -390,7 +390,7 @@ impl Comparer<'_> {
                     if let Ok(event) = serde_json::from_str::<Event>(&line) {
                         at_work.tally.apply(&event);
                         if let Some(screen) = &mut self.screen {
-                            screen.relay.tell(&event);
+                            screen.relay.emit(&event);
                         }
                     }
                     if let Some(stream) = &mut self.stream {

@@ -69,7 +69,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
         let budget = resolved.budget.as_ref().and_then(|budget| budget.bytes);
         let budget = budget.map_or_else(|| "all there is here".to_owned(), |bytes| format!("{bytes}, as on a small box"));
         let out = path_text(&resolved.settings.out);
-        crate::cli::tell(&format!(
+        crate::cli::write_stderr(&format!(
             "demo: outputs go to {out}; the budget is {budget}\n\
              demo: now and then a neighbour takes part of it for some seconds, as others on a small box do\n"
         ));
@@ -82,7 +82,7 @@ pub fn run(args: &DemoArgs, mut resolved: Resolved) -> Result<u8> {
                 window(args, &resolved, connected, load_jobs.is_some())
             }
             Started::Failed { status, why } => {
-                crate::cli::tell(&why);
+                crate::cli::write_stderr(&why);
                 Ok(status)
             }
         };
@@ -136,8 +136,8 @@ fn find_ffmpeg(args: &DemoArgs, resolved: &Resolved) -> Result<Option<Ffmpeg>> {
             Err(resolved.mistake("ffmpeg", &"the ffmpeg that was named cannot be used").into())
         }
         Err(_) => {
-            crate::cli::tell("demo: there is no ffmpeg and no way to get one here: built-in load jobs stand in for it.\n");
-            crate::cli::tell("demo: they really take and free memory along a curve, but make no video.\n");
+            crate::cli::write_stderr("demo: there is no ffmpeg and no way to get one here: built-in load jobs stand in for it.\n");
+            crate::cli::write_stderr("demo: they really take and free memory along a curve, but make no video.\n");
             Ok(None)
         }
     }
@@ -167,7 +167,7 @@ fn demo_folder(clips: Option<&std::path::Path>) -> Result<PathBuf, Usage> {
 fn make_clips(ffmpeg: &Ffmpeg, folder: &std::path::Path) -> Result<Vec<PathBuf>> {
     let clips = clips::make_clips(ffmpeg, &folder.join("clips"), &mut |progress| {
         if !progress.reused {
-            crate::cli::tell(&format!("demo: clip {} of {}: {}\n", progress.ready, progress.total, progress.name));
+            crate::cli::write_stderr(&format!("demo: clip {} of {}: {}\n", progress.ready, progress.total, progress.name));
         }
     });
     Ok(clips.wrap_err("cannot make the clips")?.into_iter().map(|clip| clip.path).collect())

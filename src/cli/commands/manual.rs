@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use color_eyre::eyre::Result;
 
 use crate::cli::args::{self, Cli};
-use crate::cli::{Usage, tell};
+use crate::cli::{Usage, write_stderr};
 use crate::config::spell::nearest;
 use crate::domain::text::{error_words, path_text};
 
@@ -36,7 +36,7 @@ pub(in crate::cli) fn write_all(folder: &Path) -> Result<u8> {
     let wrong = |error: std::io::Error| Usage(format!("cannot write manual pages to {shown}: {}", error_words(&error)));
     std::fs::create_dir_all(folder).map_err(wrong)?;
     let written = write_below(&program(), folder).map_err(wrong)?;
-    tell(&format!("plimsoll: {written} pages are in {shown}; `man -l {shown}/plimsoll.1` shows one\n"));
+    write_stderr(&format!("plimsoll: {written} pages are in {shown}; `man -l {shown}/plimsoll.1` shows one\n"));
     Ok(0)
 }
 

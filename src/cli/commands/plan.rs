@@ -52,7 +52,7 @@ fn found(paths: &[PathBuf], resolved: &Resolved) -> Result<QueueNow> {
         let output = names.name(named, preset, &record);
         files.push(waits(named.path.to_owned(), size, preset.name.clone(), (!settings.overwrite).then_some(output)));
     })?;
-    run::Inputs { files: Vec::new(), refused }.tell_refused("plan");
+    run::Inputs { files: Vec::new(), refused }.print_refused("plan");
     queue_here(resolved, files)
 }
 

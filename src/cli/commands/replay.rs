@@ -63,7 +63,7 @@ fn recorded(file: &Path, run: Option<u64>) -> Result<Recording, Usage> {
     }
     if recording.unreadable > 0 {
         let are = if recording.unreadable == 1 { "line is no event" } else { "lines are no events" };
-        crate::cli::tell(&format!("replay: {shown}: {} {are} that is known here, left out\n", recording.unreadable));
+        crate::cli::write_stderr(&format!("replay: {shown}: {} {are} that is known here, left out\n", recording.unreadable));
     }
     Ok(recording)
 }
@@ -110,7 +110,7 @@ fn past(choice: PastChoice, state_dir: &Path) -> Result<(i64, Recording), Usage>
         Ending::AtWork => notes.push("it is at work: shown as far as it is on record".to_owned()),
     }
     for note in notes {
-        crate::cli::tell(&format!("replay: run {}: {note}\n", run.run));
+        crate::cli::write_stderr(&format!("replay: run {}: {note}\n", run.run));
     }
     Ok((run.run, recording))
 }
@@ -200,11 +200,11 @@ fn play(args: &ReplayArgs, resolved: &Resolved, recording: Recording, logs: Opti
         tokio::join!(player.play(true), headless::follow(link, Vec::new(), sinks)).1
     });
     match &report.summary {
-        Some(figures) => crate::cli::tell(&summary::render(figures)),
-        None => crate::cli::tell("replay: the recording ends before the run did\n"),
+        Some(figures) => crate::cli::write_stderr(&summary::render(figures)),
+        None => crate::cli::write_stderr("replay: the recording ends before the run did\n"),
     }
     for lost in &report.lost {
-        crate::cli::tell(&format!("replay: {lost}\n"));
+        crate::cli::write_stderr(&format!("replay: {lost}\n"));
     }
     Ok(u8::from(!report.lost.is_empty()))
 }

@@ -100,7 +100,7 @@ pub fn session(
     let mut profile = resolved.load_profile()?;
     let mut profiles = resolved.all_profiles(&profile);
     if let Some(remark) = descriptors::fit(descriptors::raise(), &mut profile, &mut profiles)? {
-        crate::cli::tell(&format!("plimsoll: {remark}\n"));
+        crate::cli::write_stderr(&format!("plimsoll: {remark}\n"));
     }
     let (preset, presets) = resolved.load_presets()?;
     let background_compare = BackgroundCompare::default();
@@ -246,12 +246,12 @@ const REFUSED_TOLD: usize = 20;
 
 impl Inputs {
     /// Tells what cannot be taken, on behalf of this command.
-    pub fn tell_refused(&self, command: &str) {
+    pub fn print_refused(&self, command: &str) {
         for (path, why) in self.refused.iter().take(REFUSED_TOLD) {
-            crate::cli::tell(&format!("{command}: {}: {why}; left out\n", path_text(path)));
+            crate::cli::write_stderr(&format!("{command}: {}: {why}; left out\n", path_text(path)));
         }
         if let more @ 1.. = self.refused.len().saturating_sub(REFUSED_TOLD) {
-            crate::cli::tell(&format!("{command}: and {more} more that cannot be taken\n"));
+            crate::cli::write_stderr(&format!("{command}: and {more} more that cannot be taken\n"));
         }
     }
 }

@@ -87,7 +87,9 @@ impl Agent {
                     "{words}; install that version here, name it with --ffmpeg, or start without --same-ffmpeg"
                 )));
             }
-            crate::cli::tell(&format!("plimsoll: {words}; outputs may differ in their bytes (--same-ffmpeg refuses to work so)\n"));
+            crate::cli::write_stderr(&format!(
+                "plimsoll: {words}; outputs may differ in their bytes (--same-ffmpeg refuses to work so)\n"
+            ));
         }
         let lease = steps::patiently(async || lease::register(&self.db, &self.who).await).await?;
         let listen = self.listens.then(|| self.db.listen());
@@ -408,7 +410,7 @@ impl<'a> Worker<'a> {
                 self.own_fault(&reason);
                 let hold = claimed.hold;
                 self.tasks.spawn_local(async move {
-                    let told = steps::tell(db, hold, Ending::GoesBack(Back::BoxFault), reason, String::new()).await;
+                    let told = steps::report_end(db, hold, Ending::GoesBack(Back::BoxFault), reason, String::new()).await;
                     Done::Ended(job, hold, told)
                 });
             }

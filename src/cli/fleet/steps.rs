@@ -183,7 +183,7 @@ pub enum Ending {
 }
 
 /// Tells the queue how a claim ended without an output.
-pub async fn tell(db: Database, hold: Hold, ending: Ending, reason: String, log: String) -> Told {
+pub async fn report_end(db: Database, hold: Hold, ending: Ending, reason: String, log: String) -> Told {
     let told = match &ending {
         Ending::Fails(end) => patiently(async || results::fail(&db, &hold, *end, &reason, &log).await).await,
         Ending::GoesBack(back) => patiently(async || results::give_back(&db, &hold, back, &reason, &log).await).await,

@@ -63,12 +63,12 @@ pub(super) fn start(
 ) -> Result<Option<Serving>> {
     let Serves { lookup, facts, windows, exit_when_idle, ready, metrics, handed, is_service } = serves;
     if let Some(listener) = metrics {
-        tell_metrics(listener, attacher.attach())?;
+        serve_metrics(listener, attacher.attach())?;
     }
     let (doors, listeners) = match socket::open(state_dir, handed) {
         Ok(open) => open,
         Err(why) => {
-            crate::cli::tell(&format!("plimsoll: {why}\n"));
+            crate::cli::write_stderr(&format!("plimsoll: {why}\n"));
             return Ok(None);
         }
     };
@@ -96,27 +96,27 @@ pub(super) fn start(
         }
     })?;
     if let Some(ready) = ready {
-        tell_ready(ready);
+        notify_ready(ready);
     }
     if let Some(link) = manager {
-        tell_service_manager(link)?;
+        notify_service_manager(link)?;
     }
     Ok(Some(Serving { doors, over, ended }))
 }
 
 /// Answers whoever asks for metrics, on a thread of its own. Nobody waits for its end.
-fn tell_metrics(listener: TcpListener, link: Link) -> Result<()> {
-    let tell = async move |link, listener| {
+fn serve_metrics(listener: TcpListener, link: Link) -> Result<()> {
+    let serve = async move |link, listener| {
         if let Err(error) = metrics::serve(link, listener, env!("CARGO_PKG_VERSION")).await {
             tracing::warn!(%error, "there are no metrics");
         }
     };
-    thread("metrics", Waits::Signals, move |runtime| runtime.block_on(tell(link, listener)))?;
+    thread("metrics", Waits::Signals, move |runtime| runtime.block_on(serve(link, listener)))?;
     Ok(())
 }
 
 /// Tells the service manager how the run stands, on a thread of its own. Nobody waits for its end.
-fn tell_service_manager(link: Link) -> Result<()> {
+fn notify_service_manager(link: Link) -> Result<()> {
     let watchdog = sd_notify::watchdog_enabled().filter(|span| !span.is_zero());
     let mut is_told = false;
     let tell = move |states: &[sd_notify::NotifyState<'_>]| {
@@ -137,7 +137,7 @@ pub(in crate::cli) fn host_name() -> String {
 }
 
 /// Whoever has started this plimsoll may connect now, and need not be told of what comes later.
-fn tell_ready(ready: OwnedFd) {
+fn notify_ready(ready: OwnedFd) {
     use std::io::Write as _;
 
     // Nobody reads what would be said from now on.

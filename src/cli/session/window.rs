@@ -138,7 +138,7 @@ pub fn show(resolved: &Resolved, connected: Connected, window: &Window) -> Resul
         (TuiExit::Finished, None) => (1, None),
     };
     if let Some(words) = words {
-        tell(words, &signalled)?;
+        print_farewell(words, &signalled)?;
     }
     let signal = match exit {
         TuiExit::Left(signal) if state.summary.is_none() => signal.unwrap_or_else(|| signalled.load(Ordering::Relaxed)),
@@ -257,8 +257,8 @@ fn watch_signals() -> Result<(Arc<AtomicI32>, mpsc::UnboundedReceiver<i32>)> {
 }
 
 /// Says something at the end. After a signal nobody waits for a reader that does not read.
-fn tell(text: String, signalled: &AtomicI32) -> Result<()> {
-    receive(&thread("farewell", Waits::Time, move |_| crate::cli::tell(&text))?, signalled);
+fn print_farewell(text: String, signalled: &AtomicI32) -> Result<()> {
+    receive(&thread("farewell", Waits::Time, move |_| crate::cli::write_stderr(&text))?, signalled);
     Ok(())
 }
 

@@ -112,7 +112,7 @@ impl State {
         self.cleanups.iter_mut().rev().find(|record| record.id == id)
     }
 
-    pub(super) fn tell_story(&mut self, event: &Event) {
+    pub(super) fn add_to_story(&mut self, event: &Event) {
         // Who waits for memory is told once, not with every figure.
         if matches!(&event.kind, EventKind::AdmissionHeld { job, .. } if self.held.is_some_and(|held| held.job == *job)) {
             return;

@@ -283,7 +283,7 @@ impl Engine {
             millis,
             verdict,
         });
-        self.tell_cleaned(pending.action, freed_bytes, millis);
+        self.log_cleaned(pending.action, freed_bytes, millis);
     }
 
     /// A try ended for want of memory: another one with a larger reserve, or the end.

@@ -252,7 +252,7 @@ impl Engine {
     }
 
     /// Tells who waits for memory, when that or its figures have changed; `None` = nobody.
-    pub(in crate::engine) fn tell_held(&mut self, held: Option<(JobId, Bytes, Bytes)>) {
+    pub(in crate::engine) fn emit_held(&mut self, held: Option<(JobId, Bytes, Bytes)>) {
         let Some((job, needs_bytes, free_bytes)) = held else {
             if self.state.held.is_some() {
                 self.emit(EventKind::AdmissionResumed);

@@ -88,7 +88,7 @@ pub fn hash(path: &Path) -> io::Result<String> {
 /// As [`hash`], of the first `length` bytes alone.
 pub fn hash_first(path: &Path, length: u64) -> io::Result<String> {
     let file = File::open(path)?;
-    tell_sequential(&file);
+    advise_sequential(&file);
     let mut file = file.take(length);
     let mut hasher = blake3::Hasher::new();
     let mut block = vec![0; HASH_BLOCK];
@@ -131,13 +131,13 @@ pub fn sample(path: &Path) -> io::Result<[u8; 32]> {
 
 /// Tells the kernel that the file will be read front to back, so that it need not keep what lies behind.
 #[cfg(target_os = "linux")]
-fn tell_sequential(file: &File) {
+fn advise_sequential(file: &File) {
     // Advice only: a file system that does not take it reads as well without.
     let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn tell_sequential(_file: &File) {}
+const fn advise_sequential(_file: &File) {}
 
 #[cfg(test)]
 mod tests {

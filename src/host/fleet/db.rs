@@ -186,7 +186,7 @@ impl Database {
             while !changed.is_closed() {
                 if let Ok((client, connection)) = config.connect(tls.clone()).await {
                     tokio::select! {
-                        () = hear(client, connection, &changed) => {}
+                        () = listen_until_cut(client, connection, &changed) => {}
                         () = changed.closed() => return,
                     }
                 }
@@ -251,7 +251,7 @@ pub struct Notifications {
 }
 
 /// Listens until the connection is cut.
-async fn hear<S, T>(client: Client, mut connection: Connection<S, T>, changed: &watch::Sender<Notifications>)
+async fn listen_until_cut<S, T>(client: Client, mut connection: Connection<S, T>, changed: &watch::Sender<Notifications>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,

@@ -159,13 +159,13 @@ impl Sampler {
 
     /// Samples at this pace from now on; counted from the last sample.
     pub fn set_pace(&self, pace: Duration) {
-        self.tell(|control| control.pace = pace.max(FASTEST));
+        self.change(|control| control.pace = pace.max(FASTEST));
     }
 
     /// The profile in force has this budget. The budget is read anew and a sample follows at once.
     pub fn set_profile_budget(&self, budget: Option<Bytes>) {
         self.source.set_profile_budget(budget);
-        self.tell(|control| control.is_due = true);
+        self.change(|control| control.is_due = true);
     }
 
     /// A handle to measure with, for other threads.
@@ -173,16 +173,16 @@ impl Sampler {
         self.source.clone()
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Control)) {
+    fn change(&self, edit: impl FnOnce(&mut Control)) {
         let (control, wake) = &*self.control;
-        change(&mut control.lock().unwrap_or_else(PoisonError::into_inner));
+        edit(&mut control.lock().unwrap_or_else(PoisonError::into_inner));
         wake.notify();
     }
 }
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        self.tell(|control| control.is_over = true);
+        self.change(|control| control.is_over = true);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

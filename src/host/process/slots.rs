@@ -18,7 +18,7 @@ pub type OomCounter = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// Hears what a job reports before the engine does, on the job's thread.
 pub trait Listener: std::fmt::Debug + Send {
-    fn hear(&mut self, report: &JobReport);
+    fn on_report(&mut self, report: &JobReport);
 }
 
 /// Where the reports of one job go.
@@ -31,7 +31,7 @@ pub(in crate::host) struct Reports {
 impl Reports {
     pub(in crate::host) fn send(&mut self, report: JobReport) {
         if let Some(listener) = &mut self.listener {
-            listener.hear(&report);
+            listener.on_report(&report);
         }
         self.slots.report(self.job, report);
     }

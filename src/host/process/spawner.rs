@@ -95,7 +95,7 @@ fn words(error: &io::Error) -> String {
 }
 
 /// A console started with SIGCHLD ignored would never learn how its children ended: the kernel reaps them itself.
-pub fn hear_of_children() {
+pub fn restore_sigchld() {
     // SAFETY: the struct is filled by sigaction before it is read; setting the default has no memory to get wrong.
     unsafe {
         let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();

@@ -21,7 +21,7 @@ use crate::host::process::log::ownlines::OwnLine;
 use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::slots::Reports;
 pub use crate::host::process::slots::{Listener, OomCounter, Slots};
-use crate::host::process::spawner::{SpawnError, SpawnRequest, hear_of_children, spawn};
+use crate::host::process::spawner::{SpawnError, SpawnRequest, restore_sigchld, spawn};
 pub use crate::host::process::watch::Planned;
 use crate::host::process::watch::{self, Watched};
 
@@ -115,7 +115,7 @@ impl Supervisor {
         let on_fault = Box::new(move |what, detail| drop(faults.send(Input::Fault { what, detail })));
         let logs = LogKeeper::new(on_fault).map_err(SpawnError::Thread)?;
         let slots = Arc::new(Slots::new(inputs, (config.oom_kills)(), config.lives.clone()));
-        hear_of_children();
+        restore_sigchld();
         Ok(Self { config, slots, logs })
     }
 

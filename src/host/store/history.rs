@@ -158,12 +158,12 @@ impl History {
                 }
             }
             EventKind::JobPaused { job, .. } | EventKind::JobStopping { job, .. } | EventKind::JobFinalizing { job } => {
-                self.tell_progress(*job, &mut kept);
+                self.keep_progress(*job, &mut kept);
                 kept.push(event.clone());
             }
             EventKind::JobAdmitted { job, .. } => {
                 // What memory was when it began.
-                self.tell_window(true, &mut kept);
+                self.keep_window(true, &mut kept);
                 let lines = Allowance::new(40, Duration::from_secs(2));
                 self.tries.insert(*job, Try { kept: None, latest: None, lines });
                 self.settled = false;
@@ -172,22 +172,22 @@ impl History {
             | EventKind::JobRequeued { job, .. }
             | EventKind::JobRejected { job, .. }
             | EventKind::JobRemoved { job, .. } => {
-                self.tell_progress(*job, &mut kept);
+                self.keep_progress(*job, &mut kept);
                 self.tries.remove(job);
             }
             EventKind::CleanupStarted { .. } => {
                 // What it was begun for; and the chart of a second begins with what came first in it.
-                self.tell_window(true, &mut kept);
+                self.keep_window(true, &mut kept);
                 kept.push(event.clone());
             }
-            EventKind::RunFinished(_) => self.tell_window(true, &mut kept),
+            EventKind::RunFinished(_) => self.keep_window(true, &mut kept),
             kind if kind.is_durable() => {}
             _ => kept.push(event.clone()),
         }
         kept
     }
 
-    fn tell_progress(&mut self, job: JobId, kept: &mut Vec<Event>) {
+    fn keep_progress(&mut self, job: JobId, kept: &mut Vec<Event>) {
         kept.extend(self.tries.get_mut(&job).and_then(|at_work| at_work.latest.take()));
     }
 
@@ -197,14 +197,14 @@ impl History {
             of_note(last) != of_note(figures)
         });
         if is_edge && self.edges.take(event.mono, 0) {
-            self.tell_window(false, kept);
+            self.keep_window(false, kept);
             self.note(event.mono, figures);
             kept.push(event.clone());
             return;
         }
         let second = event.mono.0.as_secs();
         if self.window.from.is_some_and(|from| second >= from + step(event.mono)) && !self.settled {
-            self.tell_window(false, kept);
+            self.keep_window(false, kept);
             self.settled = self.tries.is_empty();
         }
         let window = &mut self.window;
@@ -226,7 +226,7 @@ impl History {
     }
 
     /// Keeps the highest samples since the last that were kept, if they tell anything new, and the latest if it is wanted.
-    fn tell_window(&mut self, and_latest: bool, kept: &mut Vec<Event>) {
+    fn keep_window(&mut self, and_latest: bool, kept: &mut Vec<Event>) {
         let Window { hard, counted, usage, latest, .. } = std::mem::take(&mut self.window);
         let mut events: Vec<Event> = [hard, counted, usage].into_iter().flatten().collect();
         let is_new = |event: &Event| matches!(&event.kind, EventKind::MemorySampled(figures) if self.tells(figures));
@@ -302,7 +302,7 @@ mod tests {
     }
 
     impl Run {
-        fn tell(&mut self, kind: EventKind) -> usize {
+        fn emit(&mut self, kind: EventKind) -> usize {
             self.seq += 1;
             let event = Event { seq: Seq(self.seq), at: Wall(0), mono: Mono::from_millis(self.at), kind };
             let kept = self.course.keep(&event);
@@ -311,11 +311,11 @@ mod tests {
         }
 
         fn sample(&mut self, mb: u64) -> usize {
-            self.tell(EventKind::MemorySampled(figures(mb)))
+            self.emit(EventKind::MemorySampled(figures(mb)))
         }
 
         fn admit(&mut self) {
-            self.tell(EventKind::JobAdmitted { job: JobId(1), attempt: 1, reserved_bytes: Bytes(1) });
+            self.emit(EventKind::JobAdmitted { job: JobId(1), attempt: 1, reserved_bytes: Bytes(1) });
         }
 
         fn sums(&self) -> Vec<u64> {
@@ -419,7 +419,7 @@ mod tests {
                 out_time_ms: 0,
                 written_bytes: Bytes(0),
             };
-            run.tell(progress);
+            run.emit(progress);
         }
         assert!((8_000..20_000).contains(&run.kept.len()), "{}", run.kept.len());
     }
@@ -430,7 +430,7 @@ mod tests {
         run.admit();
         for frame in 0..10 {
             run.at = frame * 100;
-            run.tell(EventKind::JobProgressed {
+            run.emit(EventKind::JobProgressed {
                 job: JobId(1),
                 ratio: Some(0.5),
                 fps: 1.0,
@@ -442,7 +442,7 @@ mod tests {
                 written_bytes: Bytes(0),
             });
         }
-        run.tell(EventKind::JobFinalizing { job: JobId(1) });
+        run.emit(EventKind::JobFinalizing { job: JobId(1) });
         let frames: Vec<u64> = run
             .kept
             .iter()
@@ -458,7 +458,7 @@ mod tests {
     fn a_flood_of_lines_is_thinned_and_the_words_of_the_guide_and_errors_come_through() {
         let mut run = Run::default();
         run.admit();
-        let lines = |run: &mut Run, level, count: usize| (0..count).map(|_| run.tell(line(level))).sum::<usize>();
+        let lines = |run: &mut Run, level, count: usize| (0..count).map(|_| run.emit(line(level))).sum::<usize>();
         assert_eq!(lines(&mut run, LogLevel::Warning, 1000), 30);
         assert_eq!(lines(&mut run, LogLevel::Error, 5), 5);
         assert_eq!(lines(&mut run, LogLevel::Memory, 50), 50);

@@ -190,8 +190,8 @@ impl Writer {
                 Order::Persist(event) => {
                     last = last.max(Some(event.seq));
                 }
-                Order::Enqueue(batch, answer) => self.tell_arrived(batch.scan, &done, &answer),
-                Order::PutBack(back, answer) => self.tell_arrived(back.scan, &done, &answer),
+                Order::Enqueue(batch, answer) => self.report_arrived(batch.scan, &done, &answer),
+                Order::PutBack(back, answer) => self.report_arrived(back.scan, &done, &answer),
                 Order::Page { .. } => {
                     if let Done::Page(page) = done {
                         let _ = self.inputs.send(Input::Paged(page));
@@ -211,7 +211,7 @@ impl Writer {
 
     /// Told here and not by whoever asked, so that pages and arrivals are told in the order of their commits: what one counts
     /// the other does not count again.
-    fn tell_arrived(&self, scan: ScanId, done: &Done, answer: &Answer<Arrived>) {
+    fn report_arrived(&self, scan: ScanId, done: &Done, answer: &Answer<Arrived>) {
         let arrived = if let Done::Arrived(arrived) = done { *arrived } else { Arrived::default() };
         let _ = self.inputs.send(Input::Found(scan, arrived));
         let _ = answer.send(Ok(arrived));

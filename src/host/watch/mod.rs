@@ -46,7 +46,7 @@ impl Watcher {
             return Ok(None);
         }
         let mailbox = Mailbox::default();
-        notifier::tell_mounts(&mailbox);
+        notifier::watch_mounts(&mailbox);
         let taker = Taker::new(folders, mailbox.clone(), store, inputs);
         let thread = std::thread::Builder::new().name("watched".to_owned()).spawn(move || taker.work())?;
         Ok(Some(Self { mailbox, thread: Some(thread) }))

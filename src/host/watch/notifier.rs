@@ -30,7 +30,7 @@ pub struct Notifier(Option<RecommendedWatcher>);
 impl Notifier {
     /// What changes is put into `mailbox`. Without the means of the kernel nothing is watched.
     pub fn new(mailbox: Mailbox) -> Self {
-        Self(notify::recommended_watcher(move |told| tell(told, &mailbox)).ok())
+        Self(notify::recommended_watcher(move |told| on_event(told, &mailbox)).ok())
     }
 
     /// Asks about what lies in a folder, not below it.
@@ -50,7 +50,7 @@ impl Notifier {
     }
 }
 
-fn tell(told: notify::Result<Event>, mailbox: &Mailbox) {
+fn on_event(told: notify::Result<Event>, mailbox: &Mailbox) {
     let event = match told {
         Ok(event) if event.need_rescan() => return mailbox.overrun(),
         Ok(event) => event,
@@ -116,7 +116,7 @@ pub const fn is_remote(_folder: &Path) -> bool {
 /// Tells `mailbox` when a file system is mounted or taken away, for as long as somebody has it. A folder may come to lie under
 /// another file system without any change in it.
 #[cfg(target_os = "linux")]
-pub fn tell_mounts(mailbox: &Mailbox) {
+pub fn watch_mounts(mailbox: &Mailbox) {
     use rustix::event::{PollFd, PollFlags, poll};
 
     let Ok(mounts) = std::fs::File::open("/proc/self/mountinfo") else { return };
@@ -137,7 +137,7 @@ pub fn tell_mounts(mailbox: &Mailbox) {
 
 /// Only Linux tells.
 #[cfg(not(target_os = "linux"))]
-pub const fn tell_mounts(_mailbox: &Mailbox) {}
+pub const fn watch_mounts(_mailbox: &Mailbox) {}
 
 /// What is mounted at these folders, above and below them.
 pub fn mounted_at(folders: &[&Path]) -> Vec<String> {

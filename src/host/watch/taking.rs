@@ -88,7 +88,7 @@ impl Taker {
                 }
                 self.look_at_files(at);
                 self.hand_over(at);
-                self.tell(at);
+                self.report(at);
             }
             let mut mail = self.mailbox.wait(self.next().map(|next| next.since(self.now())));
             if mail.stop {
@@ -262,7 +262,7 @@ impl Taker {
     }
 
     /// Tells how a folder stands, where that has changed.
-    fn tell(&mut self, number: usize) {
+    fn report(&mut self, number: usize) {
         let (now, root) = (self.now(), &mut self.roots[number]);
         let stands = root.stands();
         let is_due = root.told.as_ref().is_none_or(|(told, at)| *told != stands && now.since(*at) >= TELL);

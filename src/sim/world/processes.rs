@@ -44,7 +44,7 @@ impl World {
         let speed = ran.as_secs_f64() / self.now.since(process.began).as_secs_f64().max(1e-3);
         let is_at_end = ran >= spec.length && !matches!(spec.fate, Fate::Hangs);
         if self.sparing && !is_at_end {
-            let input = self.kernel_kills().or_else(|| self.tell_once(id, ran));
+            let input = self.kernel_kills().or_else(|| self.report_once(id, ran));
             self.next_tick(id);
             return input;
         }
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// How far a job of a sparing world is, told once on its way: the engine learns from jobs that have come far enough.
-    pub(super) fn tell_once(&mut self, id: JobId, ran: Duration) -> Option<Input> {
+    pub(super) fn report_once(&mut self, id: JobId, ran: Duration) -> Option<Input> {
         let process = self.processes.get_mut(&id)?;
         let ratio = ran.as_secs_f64() / self.jobs[process.index].length.as_secs_f64().max(1e-6);
         if process.told || ratio < TOLD_AT {
@@ -216,7 +216,7 @@ impl World {
             StopMode::Kill => (20, 9),
         };
         let input = self.end(id, Exit::Signal(signal), None, Some(false));
-        self.tell(delay, input);
+        self.send(delay, input);
     }
 
     pub(super) fn pause(&mut self, id: JobId, pause: bool) {

@@ -30,7 +30,7 @@ impl App {
                 }
                 self.state = *state;
                 self.job.details.learn(&self.state);
-                self.events.tell_anew(&self.state);
+                self.events.on_snapshot(&self.state);
                 self.look_anew();
             }
             Update::Retold(retold) => {
@@ -168,7 +168,7 @@ impl App {
                 let hold = if is_ours { format!("; {} starts them", self.key_label(Act::HoldQueue)) } else { String::new() };
                 self.note(format!("{}{before}{hold}", restored_words(*jobs, *interrupted)));
             }
-            EventKind::QueuePaused if !self.settings.replay && !self.compares() => self.tell_held(),
+            EventKind::QueuePaused if !self.settings.replay && !self.compares() => self.note_held(),
             EventKind::RoomWanted(wanted) => self.say(format!("no room: {}", wanted.reason), true),
             EventKind::Fault { what, detail } => self.say(format!("{what}: {detail}"), true),
             EventKind::WarningRaised { evidence, advice, .. } => self.say(format!("{evidence}: {advice}"), true),
@@ -194,7 +194,7 @@ impl App {
         let gone = self.queue.selected.filter(|id| leaving.contains(id) && self.frozen.is_none());
         match gone {
             // The page stays with its job: on that of another one the next key would hit what nobody has chosen.
-            Some(id) if self.page == Page::Job => self.tell_gone(id, &event.kind),
+            Some(id) if self.page == Page::Job => self.note_gone(id, &event.kind),
             Some(_) => {
                 self.queue.selected = next_selection;
                 self.log.bottom = None;
@@ -225,7 +225,7 @@ impl App {
     }
 
     /// The job whose page is open has left the list, and why.
-    fn tell_gone(&mut self, id: JobId, kind: &EventKind) {
+    fn note_gone(&mut self, id: JobId, kind: &EventKind) {
         let why = match kind {
             EventKind::JobParked { .. } => "it waits behind all that are listed",
             EventKind::JobRemoved { .. } => "it was taken off",

@@ -107,10 +107,10 @@ impl App {
 
     /// News of the line.
     pub(super) fn on_line(&mut self, news: LineNews) {
-        self.line.status.hear(&news);
+        self.line.status.on_news(&news);
         match news {
-            LineNews::Attached(consoles) => self.tell_consoles(consoles),
-            LineNews::Did { who, what } => self.tell_of_others(&who, &what),
+            LineNews::Attached(consoles) => self.on_consoles(consoles),
+            LineNews::Did { who, what } => self.on_others_act(&who, &what),
             LineNews::Lost { why, again_in, gone } => {
                 let is_new = self.line.lost.is_none();
                 self.line.consoles.clear();
@@ -154,16 +154,16 @@ impl App {
     }
 
     /// What another has done. That the queue is held is an event too, which comes before this or after it.
-    fn tell_of_others(&mut self, who: &str, what: &str) {
+    fn on_others_act(&mut self, who: &str, what: &str) {
         let is_hold = what == HELD_THE_QUEUE;
         if is_hold {
             self.line.held_by = Some((who.to_owned(), self.state.now));
         }
-        if is_hold && self.state.paused { self.tell_held() } else { self.note(format!("{what}: {who}")) }
+        if is_hold && self.state.paused { self.note_held() } else { self.note(format!("{what}: {who}")) }
     }
 
     /// Nothing is started any more, and who has seen to it.
-    pub(super) fn tell_held(&mut self) {
+    pub(super) fn note_held(&mut self) {
         let way = match self.why_only_looks() {
             Some(_) => "it is released".to_owned(),
             None => format!("{} releases it", self.key_label(Act::HoldQueue)),
@@ -176,7 +176,7 @@ impl App {
     }
 
     /// Who has come and who has gone since the last time.
-    fn tell_consoles(&mut self, consoles: Vec<Attached>) {
+    fn on_consoles(&mut self, consoles: Vec<Attached>) {
         let others = |consoles: &[Attached]| -> Vec<String> {
             consoles.iter().filter(|console| !console.own).map(|console| console.who.clone()).collect()
         };

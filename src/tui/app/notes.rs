@@ -54,15 +54,15 @@ impl App {
 
     /// Says that something is done, or that it was refused.
     pub(in crate::tui) fn say(&mut self, text: String, is_error: bool) {
-        self.tell(text, if is_error { Tone::Refused } else { Tone::Done });
+        self.show_toast(text, if is_error { Tone::Refused } else { Tone::Done });
     }
 
     /// Says something that is neither done nor refused.
     pub(in crate::tui) fn note(&mut self, text: String) {
-        self.tell(text, Tone::Note);
+        self.show_toast(text, Tone::Note);
     }
 
-    fn tell(&mut self, text: String, tone: Tone) {
+    fn show_toast(&mut self, text: String, tone: Tone) {
         self.toast = Some(Toast { text, tone, seconds: TOAST });
     }
 

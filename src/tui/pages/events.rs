@@ -20,7 +20,7 @@ pub struct EventsPage {
 
 impl EventsPage {
     /// The run is known anew: the same list with what the console itself has answered, and the same entry chosen.
-    pub(in crate::tui) fn tell_anew(&mut self, state: &State) {
+    pub(in crate::tui) fn on_snapshot(&mut self, state: &State) {
         let chosen = self.selected.and_then(|number| self.chronicle.entries().iter().find(|entry| entry.number == number).cloned());
         let told = Chronicle::of(state).with_answers_of(&self.chronicle);
         self.selected = chosen.and_then(|chosen| {

@@ -181,7 +181,7 @@ fn what_waits_beyond_the_list_is_counted_in_the_title_and_the_header() {
         EventKind::QueueRestored { jobs: 98_000 + queued, interrupted: 2 },
         EventKind::BacklogChanged { jobs: 98_000, bytes: Bytes::gib(900) },
     ] {
-        story.tell(kind);
+        story.emit(kind);
         on_event(&mut app, &story.events[story.events.len() - 1]);
     }
     let screen = text(&draw(&mut app, 120, 36));
@@ -218,7 +218,7 @@ proptest! {
                 Ok('\t') => drop(press(&mut app, "<tab>")),
                 Ok(key) => drop(press(&mut app, &key.to_string())),
                 Err(kind) => {
-                    story.tell(kind);
+                    story.emit(kind);
                     on_event(&mut app, &story.events[story.events.len() - 1]);
                 }
             }
@@ -253,7 +253,7 @@ proptest! {
         let mut story = busy(true);
         for kind in events {
             let removed = matches!(kind, EventKind::JobRemoved { job, .. } if job == chosen);
-            story.tell(kind);
+            story.emit(kind);
             on_event(&mut app, &story.events[story.events.len() - 1]);
             if removed {
                 break;

@@ -121,7 +121,7 @@ fn what_waits_is_compared_only_while_the_queue_is_held_and_nothing_is_at_work() 
     assert!(text(&draw(&mut app, 120, 36)).contains("hold the queue first (S), wait for the jobs at work, then again"));
     let mut story = busy(true);
     let mut tell = |app: &mut App, kind| {
-        story.tell(kind);
+        story.emit(kind);
         on_event(app, &story.events[story.events.len() - 1]);
     };
     tell(&mut app, EventKind::QueuePaused);
@@ -181,7 +181,7 @@ fn a_console_that_shows_a_comparison_asks_before_it_ends_it_and_stays_with_the_r
     assert!(text(&draw(&mut app, 120, 36)).contains("2 Queue"), "the run under way is on the dashboard");
     // The end of one run is not the end: q still asks.
     let mut story = busy(true);
-    story.tell(run_finished());
+    story.emit(run_finished());
     assert_eq!(on_event(&mut app, &story.events[story.events.len() - 1]), vec![]);
     assert_eq!(press(&mut app, "q"), vec![]);
     assert!(text(&draw(&mut app, 120, 36)).contains("End it and quit"));

@@ -38,7 +38,7 @@ impl Story {
     /// A run that has just begun.
     pub fn new(governor: bool) -> Self {
         let mut story = Self { events: Vec::new(), at: 0 };
-        story.tell(EventKind::RunStarted {
+        story.emit(EventKind::RunStarted {
             version: "0.1.0".to_owned(),
             governor,
             before: JobCounts::default(),
@@ -47,7 +47,7 @@ impl Story {
         let profile = profiles()[1].clone();
         let lines = Lines::new(&profile.memory, Bytes::gib(2));
         story.select(profile);
-        story.tell(EventKind::BudgetChanged {
+        story.emit(EventKind::BudgetChanged {
             budget_bytes: Bytes::gib(2),
             budget_source: "the container's limit (memory.max of /sys/fs/cgroup)".to_owned(),
             available_bytes: Bytes::gib(2),
@@ -65,7 +65,7 @@ impl Story {
 
     /// The profile is chosen.
     pub fn select(&mut self, profile: Profile) -> &mut Self {
-        self.tell(EventKind::ProfileSelected {
+        self.emit(EventKind::ProfileSelected {
             name: profile.name.clone(),
             max_concurrent: profile.max_concurrent.fixed().unwrap_or(3),
             auto: profile.max_concurrent.fixed().is_none(),
@@ -74,14 +74,14 @@ impl Story {
         })
     }
 
-    pub fn tell(&mut self, kind: EventKind) -> &mut Self {
+    pub fn emit(&mut self, kind: EventKind) -> &mut Self {
         let seq = Seq(self.events.len() as u64 + 1);
         self.events.push(Event { seq, at: Wall(BEGAN + self.at as i64), mono: Mono::from_millis(self.at), kind });
         self
     }
 
     pub fn queue(&mut self, id: u64, name: &str, mb: u64) -> &mut Self {
-        self.tell(EventKind::JobQueued {
+        self.emit(EventKind::JobQueued {
             job: JobId(id),
             input: PathBuf::from(format!("/v/{name}")),
             size_bytes: Bytes::mib(mb),
@@ -107,7 +107,7 @@ impl Story {
             audio: Some(AudioStream { codec: "aac".to_owned(), channels: 2, ..AudioStream::default() }),
             ..MediaInfo::default()
         };
-        self.tell(EventKind::JobInspected {
+        self.emit(EventKind::JobInspected {
             job: JobId(id),
             media: Box::new(media),
             predicted_peak_bytes: Some(Bytes::mib(peak)),
@@ -121,18 +121,18 @@ impl Story {
     }
 
     pub fn start(&mut self, id: u64, attempt: u32) -> &mut Self {
-        self.tell(EventKind::JobAdmitted { job: JobId(id), attempt, reserved_bytes: Bytes::mib(if id == 17 { 720 } else { 500 }) });
+        self.emit(EventKind::JobAdmitted { job: JobId(id), attempt, reserved_bytes: Bytes::mib(if id == 17 { 720 } else { 500 }) });
         let command = format!(
             "/usr/bin/ffmpeg -hide_banner -nostdin -loglevel level+info -progress pipe:3 -i /v/job-{id}.mp4 -map 0:v:0 -map '0:a:0?' \
              -c:v libx264 -preset medium -crf 23 -vf scale=-2:720 -pix_fmt yuv420p -threads 2 -c:a aac -b:a 128k \
              -movflags +faststart -f mp4 /v/plimsoll-out/.plimsoll/{id}.part"
         );
         let (job, pid) = (JobId(id), 1000 + id as u32);
-        self.tell(EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes: None, command: Some(command) })
+        self.emit(EventKind::JobStarted { job, attempt, pid, predicted_peak_bytes: None, command: Some(command) })
     }
 
     pub fn progress(&mut self, id: u64, ratio: f64, speed: f64, eta: u64, mb: u64) -> &mut Self {
-        self.tell(EventKind::JobProgressed {
+        self.emit(EventKind::JobProgressed {
             job: JobId(id),
             ratio: Some(ratio),
             fps: 51.0,
@@ -146,7 +146,7 @@ impl Story {
     }
 
     pub fn finish(&mut self, id: u64, outcome: Outcome, peak: u64, seconds: f64, reason: Option<&str>) -> &mut Self {
-        self.tell(EventKind::JobFinished {
+        self.emit(EventKind::JobFinished {
             job: JobId(id),
             outcome,
             output: None,
@@ -168,7 +168,7 @@ impl Story {
             1306.. => Level::Elevated,
             _ => Level::Normal,
         };
-        self.tell(EventKind::MemorySampled(MemoryFigures {
+        self.emit(EventKind::MemorySampled(MemoryFigures {
             usage_bytes: Bytes::mib(mb + 310),
             working_set_bytes: Bytes::mib(mb),
             hard_bytes: Bytes::mib(mb.saturating_sub(120)),
@@ -194,14 +194,14 @@ impl Story {
         figures: (u64, u64),
     ) -> &mut Self {
         let (before, freed) = figures;
-        self.tell(EventKind::CleanupStarted {
+        self.emit(EventKind::CleanupStarted {
             cleanup: CleanupId(id),
             trigger,
             job: job.map(JobId),
             action,
             before_bytes: Bytes::mib(before),
         });
-        self.tell(EventKind::CleanupFinished {
+        self.emit(EventKind::CleanupFinished {
             cleanup: CleanupId(id),
             action,
             before_bytes: Bytes::mib(before),
@@ -213,7 +213,7 @@ impl Story {
     }
 
     pub fn log(&mut self, job: Option<u64>, level: LogLevel, text: &str) -> &mut Self {
-        self.tell(EventKind::JobLogged { job: job.map(JobId), level, text: text.to_owned(), own: false })
+        self.emit(EventKind::JobLogged { job: job.map(JobId), level, text: text.to_owned(), own: false })
     }
 
     /// An app that has heard all of it.
@@ -232,7 +232,7 @@ pub fn on_event(app: &mut App, event: &Event) -> Vec<Effect> {
 }
 
 /// Tells the app what the story has gained since its event number `from`.
-pub fn hear_from(app: &mut App, story: &Story, from: usize) {
+pub fn apply_from(app: &mut App, story: &Story, from: usize) {
     for event in &story.events[from..] {
         on_event(app, event);
     }
@@ -272,7 +272,7 @@ pub fn damaged() -> Story {
     let mut story = busy(true);
     let damage =
         Damage { seconds: 1.2, frames: 30, cause: "the recording is cut off in the middle of a group of pictures".to_owned() };
-    story.at(NOW * 1000 + 400).tell(EventKind::JobFinished {
+    story.at(NOW * 1000 + 400).emit(EventKind::JobFinished {
         job: JobId(17),
         outcome: Outcome::Done,
         output: Some(PathBuf::from("/v/plimsoll-out/lecture-04.web-720p.mp4")),
@@ -293,7 +293,7 @@ pub fn no_room() -> Story {
     let mut story = busy(true);
     let reason = "disk full: /v/plimsoll-out has 6 MB free and the output needs about 40 MB; free some space or choose another \
                   folder with --out";
-    story.at(NOW * 1000 + 400).start(19, 1).tell(EventKind::JobRequeued {
+    story.at(NOW * 1000 + 400).start(19, 1).emit(EventKind::JobRequeued {
         job: JobId(19),
         attempt: 1,
         reason: reason.to_owned(),
@@ -302,7 +302,7 @@ pub fn no_room() -> Story {
         for_room: true,
         away: None,
     });
-    story.tell(EventKind::RoomWanted(RoomWanted {
+    story.emit(EventKind::RoomWanted(RoomWanted {
         job: JobId(19),
         disk: None,
         folder: PathBuf::from("/v/plimsoll-out"),
@@ -337,7 +337,7 @@ pub fn busy(governor: bool) -> Story {
     for (id, name, mb) in names {
         story.queue(id, name, mb);
     }
-    story.tell(EventKind::JobRejected {
+    story.emit(EventKind::JobRejected {
         job: JobId(20),
         input: PathBuf::from("/v/wedding-full.mov"),
         size_bytes: Bytes::mib(412),
@@ -374,7 +374,7 @@ pub fn busy(governor: bool) -> Story {
             250 => drop(story.start(17, 1)),
             279 => drop(story.finish(13, Outcome::Failed, 206, 4.0, Some("exit 1, no moov")).start(15, 1)),
             348 => drop(story.finish(16, Outcome::Done, 318, 19.0, None)),
-            400 => drop(story.tell(EventKind::JobRequeued {
+            400 => drop(story.emit(EventKind::JobRequeued {
                 job: JobId(15),
                 attempt: 1,
                 reason: "no disk space".to_owned(),
@@ -425,25 +425,25 @@ fn busy_log(story: &mut Story, second: u64) {
 pub fn over() -> Story {
     let mut story = busy(true);
     story.at(421_000).sample(1702, &[(17, 912), (18, 560)]);
-    story.tell(EventKind::PressureChanged {
+    story.emit(EventKind::PressureChanged {
         from: Level::Elevated,
         to: Level::High,
         working_set_bytes: Bytes::mib(1702),
         hard_bytes: Bytes::mib(1580),
     });
-    story.tell(EventKind::AdmissionHeld {
+    story.emit(EventKind::AdmissionHeld {
         job: JobId(19),
         needs_bytes: Bytes::mib(562),
         free_bytes: Bytes::ZERO,
         kept_bytes: Bytes::ZERO,
     });
-    story.tell(EventKind::WarningRaised {
+    story.emit(EventKind::WarningRaised {
         warning: "frequent cleanups".to_owned(),
         evidence: "4 cleanups at the line within 10 min".to_owned(),
         advice: "try profile safe (1 at once, 100 MB)".to_owned(),
         profile: Some("safe".to_owned()),
     });
-    story.tell(EventKind::JobPaused { job: JobId(18), by_governor: true });
+    story.emit(EventKind::JobPaused { job: JobId(18), by_governor: true });
     story
 }
 
@@ -454,7 +454,7 @@ pub fn all_done() -> Story {
     for (id, peak) in [(17, 640), (18, 505)] {
         story.finish(id, Outcome::Done, peak, 61.0, None);
     }
-    story.tell(EventKind::JobReady { job: JobId(15) });
+    story.emit(EventKind::JobReady { job: JobId(15) });
     for (id, outcome) in [
         (15, Outcome::Done),
         (19, Outcome::AlreadyDone),

@@ -58,7 +58,7 @@ fn no_key_acts_on_a_job_that_the_filter_hides() {
     let selected = app.selected().expect("the first that waits");
     let from = story.events.len();
     story.start(selected.0, 1);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     assert_eq!(app.selected(), Some(selected));
     for key in ["x", "D", " ", "r"] {
         assert_eq!(press(&mut app, key), vec![], "{key}");
@@ -95,8 +95,8 @@ fn several_steps_are_taken_back_the_latest_first_and_each_is_told() {
     for step in 1..=12 {
         let effects = press(&mut app, "}");
         let from = story.events.len();
-        story.tell(EventKind::JobMoved { job: id, rank: first + 1000 * step });
-        hear_from(&mut app, &story, from);
+        story.emit(EventKind::JobMoved { job: id, rank: first + 1000 * step });
+        apply_from(&mut app, &story, from);
         answer(&mut app, &effects);
     }
     for step in (0..12).rev() {
@@ -106,8 +106,8 @@ fn several_steps_are_taken_back_the_latest_first_and_each_is_told() {
         assert_eq!(places[..], [(id, rank)]);
         assert_eq!(app.toast(), None, "nothing is told before it is so");
         let from = story.events.len();
-        story.tell(EventKind::JobMoved { job: id, rank });
-        hear_from(&mut app, &story, from);
+        story.emit(EventKind::JobMoved { job: id, rank });
+        apply_from(&mut app, &story, from);
         answer(&mut app, &effects);
         let told = app.toast().map(|toast| (toast.tone, toast.text.clone())).expect("told");
         assert_eq!(told.0, Tone::Done);
@@ -233,7 +233,7 @@ fn on_the_smallest_screen_what_was_not_done_is_told_rather_than_that_all_has_end
 fn the_header_never_drops_how_many_are_done_or_failed() {
     let mut story = busy(true);
     story.queue(31, "x.mp4", 1).finish(31, Outcome::AlreadyDone, 0, 0.0, None);
-    story.tell(EventKind::JobPaused { job: JobId(17), by_governor: false });
+    story.emit(EventKind::JobPaused { job: JobId(17), by_governor: false });
     for replay in [false, true] {
         let mut app = story.app(Settings { replay, ..settings(ColorMode::True, false) });
         let playing = Playing { length: Mono::from_millis(900_000), speed: 1.0, paused: false };
@@ -265,7 +265,7 @@ fn with_memory(budget: u64, line: u64, jobs: u64, others: u64) -> App {
         state.apply(event);
     }
     let lines = crate::domain::memory::Lines { budget, high_water: line, ..state.lines };
-    story.tell(EventKind::BudgetChanged {
+    story.emit(EventKind::BudgetChanged {
         budget_bytes: budget,
         budget_source: "profile balanced; the machine has 23.5 GB".to_owned(),
         available_bytes: budget,
@@ -274,7 +274,7 @@ fn with_memory(budget: u64, line: u64, jobs: u64, others: u64) -> App {
     });
     let counted = Bytes::mib(jobs + others + 1200);
     let of_jobs = [(JobId(17), Bytes::mib(jobs))].into_iter().collect();
-    story.tell(EventKind::MemorySampled(MemoryFigures {
+    story.emit(EventKind::MemorySampled(MemoryFigures {
         budget_bytes: budget,
         high_water_bytes: line,
         counted_bytes: counted,
@@ -359,7 +359,7 @@ fn the_page_of_a_job_tells_every_track_and_its_whole_path() {
     let mut story = Story::new(true);
     let name = format!("{}end-of-the-name.mkv", "a-long-folder/".repeat(12));
     story.queue(1, &name, 10);
-    story.tell(EventKind::JobInspected {
+    story.emit(EventKind::JobInspected {
         job: JobId(1),
         media: Box::new(media),
         predicted_peak_bytes: None,
@@ -391,7 +391,7 @@ fn the_page_of_a_job_tells_every_track_and_its_whole_path() {
 fn a_file_that_was_looked_at_in_vain_is_not_said_to_be_looked_at_yet() {
     let mut story = Story::new(true);
     story.queue(1, "a.mp4", 10);
-    story.tell(EventKind::JobRejected {
+    story.emit(EventKind::JobRejected {
         job: JobId(1),
         input: "/v/a.mp4".into(),
         size_bytes: Bytes::mib(10),
@@ -409,7 +409,7 @@ fn a_file_that_was_looked_at_in_vain_is_not_said_to_be_looked_at_yet() {
 fn two_jobs_of_one_file_are_told_apart_by_their_presets() {
     let mut story = Story::new(true);
     story.queue(1, "a.mp4", 10);
-    story.tell(EventKind::JobQueued {
+    story.emit(EventKind::JobQueued {
         job: JobId(2),
         input: "/v/a.mp4".into(),
         size_bytes: Bytes::mib(10),
@@ -452,7 +452,7 @@ fn one_line_is_one_line() {
 #[test]
 fn when_the_run_is_over_that_is_said_and_nothing_is_asked_of_anybody() {
     let mut story = all_done();
-    story.tell(run_finished());
+    story.emit(run_finished());
     let mut app = story.app(settings(ColorMode::True, false));
     for (width, height) in [(60, 16), (80, 24), (120, 36)] {
         let shown = text(&draw(&mut app, width, height));
@@ -472,7 +472,7 @@ fn a_line_that_is_being_typed_when_the_run_ends_is_answered_too() {
     let mut story = all_done();
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "a");
-    story.tell(run_finished());
+    story.emit(run_finished());
     on_event(&mut app, &story.events[story.events.len() - 1]);
     assert_eq!(press(&mut app, "/v/x.mp4<enter>"), vec![]);
     assert!(app.toast().is_some_and(|toast| toast.text == "the run is over: q quits"));
@@ -485,9 +485,9 @@ fn a_fault_and_the_answer_to_what_caused_it_are_one_event() {
     let effects = press(&mut app, "a/v/none.mp4<enter>");
     let [Effect::Send(id, _)] = effects[..] else { panic!("{effects:?}") };
     let from = story.events.len();
-    story.tell(EventKind::Fault { what: "/v/none.mp4".to_owned(), detail: "no such file".to_owned() });
+    story.emit(EventKind::Fault { what: "/v/none.mp4".to_owned(), detail: "no such file".to_owned() });
     let before = app.events_page().happened();
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     app.on_update(Update::Reply(id, Err(crate::domain::refusal::Refusal::Other.because("/v/none.mp4: no such file".to_owned()))));
     assert_eq!(app.events_page().happened(), before + 1);
     let told = app.toast().map(|toast| toast.text.clone());
@@ -497,7 +497,7 @@ fn a_fault_and_the_answer_to_what_caused_it_are_one_event() {
 #[test]
 fn an_event_of_no_job_has_the_room_of_a_name() {
     let mut story = Story::new(true);
-    story.tell(EventKind::Fault { what: "disk".to_owned(), detail: "a reason of fifty letters, no more, no fewer".to_owned() });
+    story.emit(EventKind::Fault { what: "disk".to_owned(), detail: "a reason of fifty letters, no more, no fewer".to_owned() });
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "e");
     let shown = text(&draw(&mut app, 80, 24));

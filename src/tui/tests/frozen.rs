@@ -15,7 +15,7 @@ fn started_behind_a_frozen_screen(settings: Settings) -> App {
     press(&mut app, "f");
     let from = story.events.len();
     story.start(1, 1).start(2, 1).progress(1, 0.5, 1.0, 60, 300);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     app
 }
 
@@ -42,14 +42,14 @@ fn leaving_tells_what_is_at_work_now() {
 #[test]
 fn the_footer_offers_what_keys_would_do_now() {
     let mut story = busy(true);
-    story.tell(EventKind::QueuePaused);
+    story.emit(EventKind::QueuePaused);
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "gf");
     let footer = |app: &mut App| text(&draw(app, 120, 36)).lines().last().unwrap_or_default().to_owned();
     assert!(footer(&mut app).contains("S release") && footer(&mut app).contains("space pause"));
     let from = story.events.len();
-    story.tell(EventKind::QueueResumed).finish(17, Outcome::Failed, 600, 9.0, Some("exit 1"));
-    hear_from(&mut app, &story, from);
+    story.emit(EventKind::QueueResumed).finish(17, Outcome::Failed, 600, 9.0, Some("exit 1"));
+    apply_from(&mut app, &story, from);
     let offered = footer(&mut app);
     assert!(!offered.contains("S release") && !offered.contains("space pause") && offered.contains("r retry"), "{offered}");
 }
@@ -67,7 +67,7 @@ fn what_works_is_found_from_a_frozen_screen_too() {
     press(&mut app, "gf");
     let from = story.events.len();
     story.queue(2, "b.mp4", 1).start(2, 1);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     press(&mut app, "b");
     assert_eq!(app.selected(), Some(JobId(1)));
     assert!(app.toast().is_some_and(|toast| toast.text.contains("f lets it run again")), "{:?}", app.toast());

@@ -53,7 +53,7 @@ fn the_footer_of_a_jobs_page_is_about_that_job_whatever_is_marked() {
     let mut story = busy(true);
     let line = footer(&mut page_beside_marks(&story));
     assert!(line.contains("space pause") && line.contains("x cancel") && !line.contains("D delete"), "{line}");
-    story.tell(EventKind::JobPaused { job: JobId(17), by_governor: false });
+    story.emit(EventKind::JobPaused { job: JobId(17), by_governor: false });
     let line = footer(&mut page_beside_marks(&story));
     assert!(line.contains("space resume"), "{line}");
 }
@@ -80,7 +80,7 @@ fn what_the_filter_hides_is_acted_on_from_nowhere() {
         press(&mut app, show);
         let from = story.events.len();
         story.start(chosen.0, 1);
-        hear_from(&mut app, &story, from);
+        apply_from(&mut app, &story, from);
         for key in [" ", "x", "r", "D"] {
             assert_eq!(press(&mut app, key), vec![], "{show} {key}");
             assert!(app.mode().is_none(), "{show} {key}");
@@ -98,8 +98,8 @@ fn the_page_of_a_job_stays_with_it_when_it_leaves_the_list() {
         press(&mut app, "gjjj<enter>");
         assert_eq!(app.selected(), Some(this));
         let from = story.events.len();
-        story.tell(kind);
-        hear_from(&mut app, &story, from);
+        story.emit(kind);
+        apply_from(&mut app, &story, from);
         assert_eq!((app.page(), app.selected()), (Page::Job, Some(this)));
         assert!(said(&app).contains("#19"), "it is told: {}", said(&app));
         assert!(text(&draw(&mut app, 120, 36)).contains("it is no longer on the list"));
@@ -143,6 +143,6 @@ fn a_page_that_was_turned_to_what_works_stays_with_that_job_when_it_ends() {
     assert_eq!((app.page(), app.selected()), (Page::Job, Some(JobId(17))));
     let from = story.events.len();
     story.finish(17, Outcome::Done, 300, 1.0, None);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     assert_eq!(app.selected(), Some(JobId(17)));
 }

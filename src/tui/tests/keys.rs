@@ -54,7 +54,7 @@ fn the_job_under_question_stays_the_same_while_the_dialog_is_open() {
     let mut app = screen("busy", ColorMode::True, false);
     press(&mut app, "x");
     let mut story = busy(true);
-    story.finish(17, Outcome::Done, 600, 9.0, None).tell(EventKind::JobRemoved { job: JobId(17), output: None });
+    story.finish(17, Outcome::Done, 600, 9.0, None).emit(EventKind::JobRemoved { job: JobId(17), output: None });
     for event in &story.events[story.events.len() - 2..] {
         on_event(&mut app, event);
     }
@@ -107,9 +107,9 @@ fn quitting_asks_while_jobs_run_and_waits_for_the_run_to_end() {
     assert!(text(&draw(&mut app, 120, 36)).contains("stopping"));
     let mut story = busy(true);
     story
-        .tell(EventKind::ShutdownStarted)
-        .tell(EventKind::JobStopping { job: JobId(17), why: StopReason::Shutdown })
-        .tell(run_finished());
+        .emit(EventKind::ShutdownStarted)
+        .emit(EventKind::JobStopping { job: JobId(17), why: StopReason::Shutdown })
+        .emit(run_finished());
     let last: Vec<Event> = story.events[story.events.len() - 3..].to_vec();
     assert_eq!(on_event(&mut app, &last[0]), vec![]);
     assert_eq!(on_event(&mut app, &last[1]), vec![]);
@@ -148,7 +148,7 @@ fn a_filter_is_kept_in_step_with_the_queue() {
     story
         .queue(25, "tutorial-c.mp4", 9)
         .finish(22, Outcome::Done, 1, 1.0, None)
-        .tell(EventKind::JobRemoved { job: JobId(23), output: None });
+        .emit(EventKind::JobRemoved { job: JobId(23), output: None });
     for event in &story.events[story.events.len() - 3..] {
         on_event(&mut app, event);
     }

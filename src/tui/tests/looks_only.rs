@@ -26,7 +26,7 @@ fn refused(app: &App, why: &str, what: &str) {
 #[test]
 fn a_comparison_is_neither_ended_nor_begun_from_where_one_only_looks() {
     let mut story = busy(true);
-    story.tell(EventKind::QueuePaused).tell(EventKind::ComparisonStarted { inputs: 2 });
+    story.emit(EventKind::QueuePaused).emit(EventKind::ComparisonStarted { inputs: 2 });
     for (mut app, why) in looking(&story) {
         let shown = text(&draw(&mut app, 120, 36));
         assert!(shown.contains("comparing since") && !shown.contains("ends it"), "{shown}");

@@ -51,8 +51,8 @@ fn jobs_a_minute_are_those_of_the_time_that_counts() {
     story.at(10_000).finish(1, Outcome::Done, 100, 10.0, None);
     story.queue(6, "c", 1).start(6, 1).at(30_000).finish(6, Outcome::Done, 100, 20.0, None);
     // An hour in which the operator has paused the only job is no time of work.
-    story.queue(7, "d", 1).start(7, 1).tell(EventKind::JobPaused { job: JobId(7), by_governor: false });
-    story.at(3_630_000).tell(EventKind::JobContinued { job: JobId(7), by_governor: false });
+    story.queue(7, "d", 1).start(7, 1).emit(EventKind::JobPaused { job: JobId(7), by_governor: false });
+    story.at(3_630_000).emit(EventKind::JobContinued { job: JobId(7), by_governor: false });
     story.at(3_650_000).finish(7, Outcome::Done, 100, 40.0, None);
     let mut state = State::default();
     story.events.iter().for_each(|event| state.apply(event));

@@ -27,7 +27,7 @@ fn hands_off_a_running_job_is_always_on_the_screen_and_its_log_is_shown() {
     for id in 1..=25 {
         let from = story.events.len();
         story.at(1000 * id).finish(id, Outcome::Done, 300, 1.0, None).start(id + 2, 1);
-        hear_from(&mut app, &story, from);
+        apply_from(&mut app, &story, from);
         for (width, height) in [(120, 36), (80, 24), (60, 16)] {
             let shown = text(&draw(&mut app, width, height));
             assert!(shown.contains("▶ run"), "{width}x{height} after #{id}:\n{shown}");
@@ -65,7 +65,7 @@ fn what_runs_is_seen_above_the_part_of_the_list_that_an_operator_looks_at() {
     // One that was chosen and has ended sinks to those that have ended; the next one that runs is seen.
     let from = story.events.len();
     story.at(2000).finish(1, Outcome::Done, 300, 1.0, None).finish(2, Outcome::Done, 300, 1.0, None).start(3, 1);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     let shown = text(&draw(&mut app, 80, 24));
     assert!(app.selected() == Some(JobId(1)) && shown.contains("▶ run"), "{shown}");
     // A filter that asks for others shows others.
@@ -95,7 +95,7 @@ fn what_the_operator_has_chosen_stays_through_esc_and_a_key_goes_back_to_what_wo
     press(&mut app, "g");
     let from = story.events.len();
     story.finish(1, Outcome::Done, 300, 1.0, None).start(3, 1);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     assert_eq!(app.selected(), Some(JobId(1)), "it was chosen by a key");
     press(&mut app, "<esc><esc>");
     assert_eq!(app.selected(), Some(JobId(1)), "esc has nothing to close");
@@ -103,7 +103,7 @@ fn what_the_operator_has_chosen_stays_through_esc_and_a_key_goes_back_to_what_wo
     assert_eq!(app.selected(), Some(JobId(2)));
     let from = story.events.len();
     story.finish(2, Outcome::Done, 300, 1.0, None).start(4, 1);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     assert_eq!(app.selected(), Some(JobId(3)), "and stays with what works");
 }
 
@@ -129,13 +129,13 @@ fn a_page_without_jobs_acts_on_none_and_says_so() {
 #[test]
 fn a_drain_is_taken_back_by_the_key_that_began_it() {
     let mut story = busy(true);
-    story.tell(EventKind::DrainStarted);
+    story.emit(EventKind::DrainStarted);
     let mut app = story.app(settings(ColorMode::True, false));
     assert!(text(&draw(&mut app, 120, 36)).contains("draining"));
     assert!(matches!(press(&mut app, "E")[..], [Effect::Send(_, Command::Undrain)]));
     let from = story.events.len();
-    story.tell(EventKind::DrainStopped);
-    hear_from(&mut app, &story, from);
+    story.emit(EventKind::DrainStopped);
+    apply_from(&mut app, &story, from);
     assert!(!text(&draw(&mut app, 120, 36)).contains("draining"));
     assert!(matches!(press(&mut app, "E")[..], [Effect::Send(_, Command::Drain)]));
 }
@@ -158,8 +158,8 @@ fn the_log_of_a_job_that_stands_still_says_so_and_tells_no_pace() {
     let shown = text(&draw(&mut app, 120, 36));
     assert!(running(&shown) && !still(&shown), "{shown}");
     let from = story.events.len();
-    story.tell(EventKind::JobPaused { job: app.log_of().expect("a job"), by_governor: false });
-    hear_from(&mut app, &story, from);
+    story.emit(EventKind::JobPaused { job: app.log_of().expect("a job"), by_governor: false });
+    apply_from(&mut app, &story, from);
     let shown = text(&draw(&mut app, 120, 36));
     assert!(still(&shown) && !running(&shown), "{shown}");
 }
@@ -336,15 +336,15 @@ fn a_move_and_a_deletion_can_be_taken_back() {
     assert_eq!(app.selected(), Some(JobId(19)));
     press(&mut app, "}");
     let from = story.events.len();
-    story.tell(EventKind::JobMoved { job: JobId(19), rank: 900 });
-    hear_from(&mut app, &story, from);
+    story.emit(EventKind::JobMoved { job: JobId(19), rank: 900 });
+    apply_from(&mut app, &story, from);
     let effects = press(&mut app, "u");
     assert!(matches!(&effects[..], [Effect::Send(_, Command::Place(places))] if places == &[(JobId(19), 19)]), "{effects:?}");
     assert_eq!(press(&mut app, "u"), vec![], "once");
     press(&mut app, "Dy");
     let from = story.events.len();
-    story.tell(EventKind::JobRemoved { job: JobId(19), output: None });
-    hear_from(&mut app, &story, from);
+    story.emit(EventKind::JobRemoved { job: JobId(19), output: None });
+    apply_from(&mut app, &story, from);
     let effects = press(&mut app, "u");
     assert!(
         matches!(&effects[..], [Effect::Send(_, Command::PutBack(jobs))] if jobs == &[(JobId(19), 900)]),
@@ -487,7 +487,7 @@ fn files_are_added_with_another_preset_and_by_the_name_of_the_command() {
 fn a_queue_from_before_is_told_with_what_was_done_before() {
     let before = Some("the run of 2026-11-21 18:00 had 12 done, 1 failed".to_owned());
     let mut story = Story::new(true);
-    story.tell(EventKind::QueueRestored { jobs: 3, interrupted: 1 });
+    story.emit(EventKind::QueueRestored { jobs: 3, interrupted: 1 });
     let mut app = story.app(Settings { before, ..settings(ColorMode::True, false) });
     let shown = text(&draw(&mut app, 80, 24));
     assert!(shown.contains("3 jobs of an earlier run are queued again") && shown.contains("12 done, 1 failed"), "{shown}");
@@ -529,7 +529,7 @@ fn the_peak_and_the_time_over_the_line_begin_anew_together_and_say_since_when() 
     // A profile whose budget is all there is: from here on others count too.
     let Some(EventKind::MemorySampled(figures)) = story.events.last().map(|event| event.kind.clone()) else { panic!("a sample") };
     let other = if figures.scope == Scope::Own { Scope::Machine } else { Scope::Own };
-    story.at(20_000).tell(EventKind::MemorySampled(MemoryFigures { scope: other, ..figures }));
+    story.at(20_000).emit(EventKind::MemorySampled(MemoryFigures { scope: other, ..figures }));
     let after = gauge(&story);
     assert!(after.contains("peak 300 since ") && after.contains("never over"), "{after}");
     let mut state = crate::domain::state::State::default();
@@ -594,7 +594,7 @@ fn while_the_queue_is_held_the_footer_names_the_key_that_releases_it() {
     let mut story = long_queue();
     let shown = text(&draw(&mut story.app(settings(ColorMode::True, false)), 120, 36));
     assert!(!shown.contains("S release"), "{shown}");
-    story.tell(EventKind::QueuePaused);
+    story.emit(EventKind::QueuePaused);
     let mut app = story.app(settings(ColorMode::True, false));
     for (width, height) in [(60, 16), (80, 24), (120, 36)] {
         let shown = text(&draw(&mut app, width, height));
@@ -606,7 +606,7 @@ fn while_the_queue_is_held_the_footer_names_the_key_that_releases_it() {
 fn of_jobs_whose_share_is_away_one_tells_what_is_waited_for_and_the_others_that_they_wait_with_it() {
     let mut story = Story::new(true);
     story.queue(1, "nas/a.mp4", 20).queue(2, "nas/b.mp4", 20).queue(3, "local/c.mp4", 20);
-    story.tell(EventKind::JobRequeued {
+    story.emit(EventKind::JobRequeued {
         job: JobId(1),
         attempt: 0,
         reason: "waits for /v/nas, which cannot be reached: stale file handle".to_owned(),
@@ -627,15 +627,15 @@ fn of_jobs_whose_share_is_away_one_tells_what_is_waited_for_and_the_others_that_
     press(&mut app, "/<c-u>away<enter>");
     assert_eq!(app.rows().len(), 2);
     let from = story.events.len();
-    story.tell(EventKind::JobReady { job: JobId(1) });
-    hear_from(&mut app, &story, from);
+    story.emit(EventKind::JobReady { job: JobId(1) });
+    apply_from(&mut app, &story, from);
     assert_eq!(app.rows().len(), 0, "the share is back");
     press(&mut app, "/<c-u>the queue is held<enter>");
     assert_eq!(app.rows().len(), 0);
     for (kind, rows) in [(EventKind::QueuePaused, 1), (EventKind::QueueResumed, 0)] {
         let from = story.events.len();
-        story.tell(kind);
-        hear_from(&mut app, &story, from);
+        story.emit(kind);
+        apply_from(&mut app, &story, from);
         assert_eq!(app.rows().len(), rows);
     }
 }
@@ -655,7 +655,7 @@ fn what_is_longer_than_its_place_is_read_to_its_end_or_says_that_it_goes_on() {
     assert!(shown.contains(" 1–") && shown.contains(" of "), "{shown}");
     // What becomes of a comparison when its window is left.
     let mut story = busy(true);
-    story.tell(EventKind::QueuePaused).tell(EventKind::ComparisonStarted { inputs: 2 });
+    story.emit(EventKind::QueuePaused).emit(EventKind::ComparisonStarted { inputs: 2 });
     let window = Some(WindowOn { can_start: true, ..WindowOn::default() });
     let mut app = story.app(Settings { window, ..settings(ColorMode::True, false) });
     press(&mut app, "q");

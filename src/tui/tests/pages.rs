@@ -51,9 +51,9 @@ fn a_log_that_was_read_from_its_file_gives_way_to_the_lines_of_the_next_try() {
     app.update(Action::Found(Box::new(Found::Log(JobId(1), 1, Ok(WholeLog { lines, left_out: Bytes::ZERO })))));
     assert!(text(&draw(&mut app, 120, 36)).contains("the old failure"));
     let from = story.events.len();
-    story.tell(EventKind::JobRetried { job: JobId(1), rank: 9 }).start(1, 1).log(Some(1), LogLevel::Info, "the new line");
+    story.emit(EventKind::JobRetried { job: JobId(1), rank: 9 }).start(1, 1).log(Some(1), LogLevel::Info, "the new line");
     story.progress(1, 0.5, 1.0, 9, 100);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     let shown = text(&draw(&mut app, 120, 36));
     assert!(shown.contains("the new line") && shown.contains("fps  time") && !shown.contains("the old failure"), "{shown}");
     // A screen that stands still keeps what it shows until it runs again.
@@ -62,8 +62,8 @@ fn a_log_that_was_read_from_its_file_gives_way_to_the_lines_of_the_next_try() {
     app.update(Action::Found(Box::new(Found::Log(JobId(1), 1, Ok(WholeLog { lines, left_out: Bytes::ZERO })))));
     press(&mut app, "f");
     let from = story.events.len();
-    story.finish(1, Outcome::Failed, 1, 1.0, Some("exit 1")).tell(EventKind::JobRetried { job: JobId(1), rank: 9 });
-    hear_from(&mut app, &story, from);
+    story.finish(1, Outcome::Failed, 1, 1.0, Some("exit 1")).emit(EventKind::JobRetried { job: JobId(1), rank: 9 });
+    apply_from(&mut app, &story, from);
     assert!(text(&draw(&mut app, 120, 36)).contains("the whole file"));
     press(&mut app, "f");
     assert!(!text(&draw(&mut app, 120, 36)).contains("the whole file"));
@@ -123,7 +123,7 @@ fn a_message_stays_for_the_operators_seconds_whatever_those_of_the_run_are() {
     // An hour of a recording goes by in a moment, and a run begins anew.
     let from = story.events.len();
     story.at(4_000_000).sample(300, &[]);
-    hear_from(&mut app, &story, from);
+    apply_from(&mut app, &story, from);
     assert!(said(&app).contains("theme") && app.polls());
     app.on_update(Update::Snapshot(Box::new(app.shown().clone())));
     for _ in 0..7 {

@@ -30,7 +30,7 @@ fn a_marked_job_that_was_stopped_for_memory_is_taken_over_as_one_that_is_not_mar
     assert!(footer(&mut app, (120, 36)).contains("space pause"));
     asks_for_each(&press(&mut app, " "), &[18], JobRequest::Pause);
     // Beside one that an operator has paused nothing goes on while memory is short.
-    story.tell(EventKind::JobPaused { job: JobId(17), by_governor: false });
+    story.emit(EventKind::JobPaused { job: JobId(17), by_governor: false });
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "gvv");
     asks_for_each(&press(&mut app, " "), &[18], JobRequest::Pause);
@@ -42,7 +42,7 @@ fn a_marked_job_that_was_stopped_for_memory_is_taken_over_as_one_that_is_not_mar
 #[test]
 fn a_job_that_never_fits_is_tried_again_and_not_let_in() {
     let mut story = busy(true);
-    story.tell(EventKind::JobRejected {
+    story.emit(EventKind::JobRejected {
         job: JobId(21),
         input: "/v/podcast-112.mkv".into(),
         size_bytes: Bytes::mib(88),
@@ -76,8 +76,8 @@ fn that_nothing_is_to_be_cleared_is_told_apart_from_that_nothing_has_ended() {
     press(&mut app, "F");
     assert!(said(&app).contains("nothing has ended yet"), "{}", said(&app));
     let from = story.events.len();
-    story.start(1, 1).finish(1, Outcome::Done, 1, 1.0, None).tell(EventKind::JobRemoved { job: JobId(1), output: None });
-    hear_from(&mut app, &story, from);
+    story.start(1, 1).finish(1, Outcome::Done, 1, 1.0, None).emit(EventKind::JobRemoved { job: JobId(1), output: None });
+    apply_from(&mut app, &story, from);
     // Of more than are listed.
     app.state.index.outcomes.insert(Outcome::Done, 3000);
     press(&mut app, "F");
@@ -113,8 +113,8 @@ fn where_the_order_of_the_rows_does_not_show_a_move_it_is_told() {
         let effects = press(&mut app, "{");
         let [Effect::Send(id, Command::Move(JobId(21), MoveTo::First))] = effects[..] else { panic!("{look}: {effects:?}") };
         let from = story.events.len();
-        story.tell(EventKind::JobMoved { job: JobId(21), rank: -1 });
-        hear_from(&mut app, &story, from);
+        story.emit(EventKind::JobMoved { job: JobId(21), rank: -1 });
+        apply_from(&mut app, &story, from);
         app.on_update(Update::Reply(id, Ok(Answer::default())));
         assert_eq!(said(&app), if tells { "moved #21: it is the 1st of those that wait" } else { "" }, "{look}");
     }

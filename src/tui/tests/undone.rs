@@ -13,14 +13,14 @@ fn deleted_and_taken_back(app: &mut App, story: &mut Story, ids: &[JobId], meanw
     let [Effect::Send(request, Command::Each(..))] = &effects[..] else { panic!("{effects:?}") };
     let from = story.events.len();
     for id in ids {
-        story.tell(EventKind::JobRemoved { job: *id, output: None });
+        story.emit(EventKind::JobRemoved { job: *id, output: None });
     }
-    hear_from(app, story, from);
+    apply_from(app, story, from);
     app.on_update(Update::Reply(*request, Ok(Answer::default())));
     if let Some(kind) = meanwhile {
         let from = story.events.len();
-        story.tell(kind);
-        hear_from(app, story, from);
+        story.emit(kind);
+        apply_from(app, story, from);
     }
     let effects = press(app, "u");
     let [Effect::Send(_, Command::PutBack(jobs))] = &effects[..] else { panic!("{effects:?}") };

@@ -36,7 +36,7 @@ pub fn watching() -> Story {
     let gone = folder(3, "/media/card/DCIM", "web-720p", WatchState::Missing);
     let gone = Watched { why: Some("no such file or directory".to_owned()), ..gone };
     for watched in [busy, remote, gone] {
-        story.tell(EventKind::WatchChanged(watched));
+        story.emit(EventKind::WatchChanged(watched));
     }
     story
 }
@@ -50,7 +50,7 @@ fn the_page_of_the_watched_folders_follows_what_is_told_and_its_key_leads_back()
     assert!(seen.contains("Watched folders 3") && seen.contains("cam1/take-07.mov waits to be complete"), "{seen}");
     assert!(seen.contains("polling every 10 s") && seen.contains("no such file or directory"), "{seen}");
     let there = folder(3, "/media/card/DCIM", "web-720p", WatchState::Watching);
-    story.tell(EventKind::WatchChanged(there));
+    story.emit(EventKind::WatchChanged(there));
     let mut app = story.app(settings(ColorMode::True, false));
     press(&mut app, "i");
     let seen = text(&draw(&mut app, 120, 36));

@@ -515,7 +515,7 @@ mod tests {
         for (id, speed, left) in [(121, 123.4, 36_000), (122, 1234.5, 72_000), (123, 45_678.0, 90)] {
             story.inspect(id, 60, 1024).start(id, 1).progress(id, 0.63, speed, left, 0);
         }
-        story.finish(120, Outcome::Done, 300, 1.0, None).tell(EventKind::JobPaused { job: JobId(123), by_governor: true });
+        story.finish(120, Outcome::Done, 300, 1.0, None).emit(EventKind::JobPaused { job: JobId(123), by_governor: true });
         for width in [60, 80, 120] {
             let mut app = story.app(settings(ColorMode::True, false));
             press(&mut app, "g");

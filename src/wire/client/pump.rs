@@ -143,7 +143,7 @@ impl Pump {
                     // The server would cut the line for it, and again when it is asked again.
                     if serde_json::to_string(&asked).is_ok_and(|text| text.len() > CLIENT_LINE) {
                         let why = "it is longer than a server reads; ask for less at a time";
-                        self.tell(Update::Reply(id, Err(Refusal::Other.because(why))));
+                        self.send(Update::Reply(id, Err(Refusal::Other.because(why))));
                         None
                     } else {
                         self.unanswered.insert(id.0, command);
@@ -198,7 +198,7 @@ impl Pump {
             Ok(Some(state)) => {
                 self.seq = state.seq;
                 let ends = state.summary.is_some();
-                self.tell(Update::Snapshot(state));
+                self.send(Update::Snapshot(state));
                 self.is_told = true;
                 if ends {
                     self.end = RunEnd::Finished;
@@ -213,16 +213,16 @@ impl Pump {
                 if matches!(event.kind, EventKind::RunFinished(_)) {
                     self.end = RunEnd::Finished;
                 }
-                self.tell(Update::Event(event));
+                self.send(Update::Event(event));
             }
             ServerLine::Reply { number, result } => {
                 // One that is told again, after a snapshot, was taken before.
                 if self.unanswered.remove(&number).is_some() {
-                    self.tell(Update::Reply(RequestId(number), result));
+                    self.send(Update::Reply(RequestId(number), result));
                 }
             }
-            ServerLine::Consoles(consoles) => self.tell(Update::Line(LineNews::Attached(consoles))),
-            ServerLine::Did { who, what } => self.tell(Update::Line(LineNews::Did { who, what })),
+            ServerLine::Consoles(consoles) => self.send(Update::Line(LineNews::Attached(consoles))),
+            ServerLine::Did { who, what } => self.send(Update::Line(LineNews::Did { who, what })),
             ServerLine::Step { number, step } => {
                 if let Some((question, _)) = self.questions.get(&number) {
                     let _ = question.answer.send(QuestionReply::Step(number, step));
@@ -255,7 +255,7 @@ impl Pump {
         }
     }
 
-    fn tell(&mut self, update: Update) {
+    fn send(&mut self, update: Update) {
         self.is_left |= !self.outbox.send(update);
     }
 
@@ -273,7 +273,7 @@ impl Pump {
         for seconds in waits.skip(self.strange.saturating_sub(1).min(TRIES.len())) {
             if seconds > 0 {
                 let wait = Duration::from_secs(seconds);
-                self.tell(Update::Line(LineNews::Lost { why: std::mem::take(&mut why), again_in: wait, gone }));
+                self.send(Update::Line(LineNews::Lost { why: std::mem::take(&mut why), again_in: wait, gone }));
                 self.idle_until(Instant::now() + wait).await;
             }
             if self.is_left {
@@ -286,7 +286,7 @@ impl Pump {
             };
             match dial::dial(&self.door, &hello, true).await {
                 Ok(mut line) => {
-                    self.tell(Update::Line(LineNews::Back { anew: line.hello.life != self.life }));
+                    self.send(Update::Line(LineNews::Back { anew: line.hello.life != self.life }));
                     self.ask_again(&mut line).await;
                     return Some(line);
                 }
@@ -310,7 +310,7 @@ impl Pump {
 
     fn give_up_unanswered(&mut self, why: &str) {
         for number in std::mem::take(&mut self.unanswered).into_keys() {
-            self.tell(Update::Reply(RequestId(number), Err(Refusal::Cut.because(why))));
+            self.send(Update::Reply(RequestId(number), Err(Refusal::Cut.because(why))));
         }
     }
 
@@ -323,7 +323,7 @@ impl Pump {
                     None | Some(Control::Detach(_) | Control::Attach(..)) => self.is_left = true,
                     Some(Control::Request(_, id, _)) => {
                         let why = "the line to the server is cut; it was not asked";
-                        self.tell(Update::Reply(id, Err(Refusal::Cut.because(why))));
+                        self.send(Update::Reply(id, Err(Refusal::Cut.because(why))));
                     }
                 },
                 Some(order) = self.orders.recv() => {

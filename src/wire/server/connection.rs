@@ -95,7 +95,7 @@ impl Connection {
         self.server.connected.borrow_mut().insert(self.id, connected);
         let server = Rc::clone(&self.server);
         if hello.console {
-            server.tell_consoles();
+            server.notify_consoles();
         }
         let session: Rc<str> = hello.session.as_str().into();
         // Answers to what it asks stand behind this place.
@@ -103,7 +103,7 @@ impl Connection {
         let telling = Telling { server: &server, session: &session, follows: hello.follow, place, waiting, output };
         tokio::select! {
             () = self.listen(&mut lines, &session, direct) => {}
-            _ = telling.tell(hello.resume) => {}
+            _ = telling.run(hello.resume) => {}
         }
     }
 
@@ -331,7 +331,7 @@ struct Telling<'a, W> {
 
 impl<W: AsyncWrite + Unpin> Telling<'_, W> {
     /// Writes what the client is to know, until the end of the run; `None` when it has gone or does not read.
-    async fn tell(mut self, resume: Option<Resume>) -> Option<()> {
+    async fn run(mut self, resume: Option<Resume>) -> Option<()> {
         let mut grown = self.server.grown.subscribe();
         let consoles = self.server.consoles();
         say(&mut self.output, &ServerLine::Facts(Box::new(Facts { consoles, ..self.server.service.facts.clone() }))).await?;

@@ -193,7 +193,7 @@ impl Server {
         let Ok(peer) = peer else { return };
         connection::Connection::new(Rc::clone(&self), id, peer, view).run(stream).await;
         if self.connected.borrow_mut().remove(&id).is_some_and(|gone| gone.console) {
-            self.tell_consoles();
+            self.notify_consoles();
         }
         if self.connected.borrow().is_empty() {
             self.left_at.set(Instant::now());
@@ -247,7 +247,7 @@ impl Server {
         let Some(request) = self.asked.borrow_mut().remove(&id) else { return };
         let Request { session, number, connection, words } = request;
         if let (Ok(_), Some(what)) = (&result, words) {
-            self.tell_others(connection, &what);
+            self.notify_others(connection, &what);
         }
         self.sessions.borrow_mut().done(&session, number, result.clone(), Instant::now());
         if let Ok(line) = serde_json::to_string(&ServerLine::Reply { number, result }) {
@@ -280,7 +280,7 @@ impl Server {
     }
 
     /// Tells the other consoles what this one has done.
-    fn tell_others(&self, connection: u64, what: &str) {
+    fn notify_others(&self, connection: u64, what: &str) {
         let connected = self.connected.borrow();
         let who = connected.get(&connection).map_or_else(|| "somebody who has left".to_owned(), |one| one.who.clone());
         for (_, other) in connected.iter().filter(|(id, other)| **id != connection && other.console) {
@@ -295,7 +295,7 @@ impl Server {
     }
 
     /// Tells the consoles who they are, and whoever counts their memory.
-    fn tell_consoles(&self) {
+    fn notify_consoles(&self) {
         let connected = self.connected.borrow();
         let processes: BTreeSet<u32> =
             connected.values().filter(|one| one.console).filter_map(|one| u32::try_from(one.pid?).ok()).collect();

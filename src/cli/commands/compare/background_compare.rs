@@ -61,7 +61,7 @@ impl BackgroundCompare {
     }
 
     /// Tells the engine; refused where a comparison would not have the machine for itself.
-    fn tell(&self, step: Step) -> Result<(), String> {
+    fn notify_engine(&self, step: Step) -> Result<(), String> {
         let over = || "plimsoll is ending".to_owned();
         let mut link = self.0.engine.get().ok_or_else(over)?.attach();
         let asked = RequestId(1);
@@ -88,12 +88,12 @@ impl BackgroundCompare {
         if !matches!(*state, State::Idle) {
             return Err("another one is being made, or the console ends".to_owned());
         }
-        self.tell(Step::Begin { inputs })?;
+        self.notify_engine(Step::Begin { inputs })?;
         let started = ChildRun::start(command).map_err(|error| format!("cannot start it: {error}"));
         let child = match started {
             Ok(child) => child,
             Err(why) => {
-                let _ = self.tell(Step::End(Some(why.clone())));
+                let _ = self.notify_engine(Step::End(Some(why.clone())));
                 return Err(why);
             }
         };
@@ -101,7 +101,7 @@ impl BackgroundCompare {
         drop(state);
         let made = self.made(child);
         // An engine that has ended meanwhile need not know.
-        let _ = self.tell(Step::End(made.clone().err()));
+        let _ = self.notify_engine(Step::End(made.clone().err()));
         made
     }
 
@@ -113,7 +113,7 @@ impl BackgroundCompare {
                 Some(Output::Line(line)) => {
                     if let Some(tag) = tag_of(&line).filter(|tag| tag.number != run) {
                         run = tag.number;
-                        let _ = self.tell(Step::Run { run, runs: tag.of, profile: tag.profile });
+                        let _ = self.notify_engine(Step::Run { run, runs: tag.of, profile: tag.profile });
                     }
                 }
                 Some(Output::Ended(ending)) => break Some(ending),

@@ -38,7 +38,8 @@ impl ComparisonLog {
     pub fn begin(state_dir: &Path, clock: Clock) -> Self {
         let id = ComparisonId { begun: clock.now().wall, pid: std::process::id() };
         let writer = Writer::begin(state_dir, id);
-        let writer = writer.map_err(|error| crate::cli::tell(&format!("compare: this comparison is not kept: {error}\n"))).ok();
+        let writer =
+            writer.map_err(|error| crate::cli::write_stderr(&format!("compare: this comparison is not kept: {error}\n"))).ok();
         Self { id, writer, maker: saved::maker(), latest: Latest::default(), clock, next: Mono::START }
     }
 

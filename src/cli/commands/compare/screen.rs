@@ -60,7 +60,7 @@ impl Screen {
         match exit {
             Some(Ok(Closed { exit: TuiExit::Finished | TuiExit::Left(_), .. })) => true,
             Some(Err(error)) => {
-                crate::cli::tell(&format!("compare: {error}\n"));
+                crate::cli::write_stderr(&format!("compare: {error}\n"));
                 true
             }
             // A thread that has panicked has given the terminal back.

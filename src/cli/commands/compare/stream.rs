@@ -33,8 +33,8 @@ impl Stream {
         self.write(&format!("{{\"seq\":{},\"run\":{tag},{rest}", self.seq));
     }
 
-    /// Tells a fact of the comparison.
-    pub fn tell(&mut self, event: &str, fields: Map<String, Value>) {
+    /// Writes an event of the comparison.
+    pub fn emit(&mut self, event: &str, fields: Map<String, Value>) {
         self.seq += 1;
         let (at, rest) = (self.clock.now().wall, Value::Object(fields).to_string().split_off(1));
         self.write(&format!("{{\"seq\":{},\"at\":\"{at}\",\"event\":\"{event}\",{rest}", self.seq));

@@ -71,7 +71,7 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
         }
     }
     for why in &failed {
-        crate::cli::tell(&format!("plimsoll: {why}\n"));
+        crate::cli::write_stderr(&format!("plimsoll: {why}\n"));
     }
     let Some((error, at)) = away else {
         if args.json {
@@ -90,7 +90,7 @@ pub async fn add(resolved: &Resolved, db: Database, files: Files, args: &FleetAd
         write_out(format!("{} queued\n", many(jobs.len() as u64, "job")).as_bytes())?;
         let more = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
         let doubt = if is_doubtful { "; `plimsoll fleet jobs` shows whether the first one was queued after all" } else { "" };
-        crate::cli::tell(&format!("plimsoll: not queued: {}{more}{doubt}\n", left[0]));
+        crate::cli::write_stderr(&format!("plimsoll: not queued: {}{more}{doubt}\n", left[0]));
     }
     Err(error)
 }

@@ -55,7 +55,7 @@ pub async fn jobs(db: Database, named: &FleetJobsNamed, verb: Verb) -> Result<u8
             if is_done {
                 write_out(line.as_bytes())?;
             } else {
-                crate::cli::tell(&format!("plimsoll: {line}"));
+                crate::cli::write_stderr(&format!("plimsoll: {line}"));
             }
         }
     }
@@ -72,7 +72,7 @@ pub async fn drain(db: Database, worker: &str, undo: bool, as_json: bool) -> Res
     if as_json {
         write_json(&json!({ "workers": workers }))?;
     } else if workers == 0 {
-        crate::cli::tell(&format!("plimsoll: no worker is called {worker}; `plimsoll fleet status` shows them\n"));
+        crate::cli::write_stderr(&format!("plimsoll: no worker is called {worker}; `plimsoll fleet status` shows them\n"));
     } else {
         let what = if undo { "may take jobs again" } else { "will take nothing more" };
         write_out(format!("{} {what}\n", many(workers, "worker")).as_bytes())?;

@@ -64,7 +64,7 @@ pub fn open(resolved: &Resolved, db: Database, story: Option<String>) -> Result<
             board.story = story;
             let mut console = Console::start(board, theme, asks, news).wrap_err("cannot set up the terminal")?;
             if let Some(news) = first {
-                console.hear(news);
+                console.on_news(news);
             }
             match console.serve().await {
                 Err(error) if is_gone(&error) => Ok(0),
@@ -85,7 +85,7 @@ pub struct Shown {
 
 impl Shown {
     /// The story goes on so.
-    pub fn tell(&self, story: String) {
+    pub fn show_story(&self, story: String) {
         // A console that was left wants no more of it.
         let _ = self.teller.send(News::Story(story));
     }
@@ -212,7 +212,7 @@ impl Console {
                     crossterm::event::Event::Key(key) => keys::press(&mut self.board, key),
                     _ => Vec::new(),
                 },
-                Woken::News(Some(news)) => self.hear(news),
+                Woken::News(Some(news)) => self.on_news(news),
                 Woken::News(None) => return Err(io::Error::other("whoever asks the queue has failed")),
                 Woken::Signal(ScreenSignal::Resized) => vec![Effect::Redraw],
                 Woken::Signal(ScreenSignal::Continued) => {
@@ -235,7 +235,7 @@ impl Console {
     }
 
     /// Takes over what is told; what has to be done for it was asked for already.
-    fn hear(&mut self, news: News) -> Vec<Effect> {
+    fn on_news(&mut self, news: News) -> Vec<Effect> {
         match news {
             News::Facts(facts) => return self.board.told(*facts),
             News::Away(why, again_in) => self.board.away(&why, again_in),

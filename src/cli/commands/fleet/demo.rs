@@ -23,7 +23,7 @@ use crate::cli::commands::install::{self, ProvideOptions};
 use crate::cli::options::Resolved;
 use crate::cli::session::has_terminal;
 use crate::cli::session::signals::Signals;
-use crate::cli::{Usage, tell, write_out};
+use crate::cli::{Usage, write_out, write_stderr};
 use crate::domain::fleet::FleetJob;
 use crate::domain::text::many;
 use crate::host::fleet::db::Database;
@@ -94,7 +94,7 @@ fn install_database(resolved: &Resolved, args: &FleetDemoArgs) -> Result<bool> {
         Ok(false)
     })?;
     if is_agreed {
-        postgres::install(&way, &machine, &mut |line| tell(&format!("{line}\n")))?;
+        postgres::install(&way, &machine, &mut |line| write_stderr(&format!("{line}\n")))?;
     }
     Ok(is_agreed)
 }
@@ -107,7 +107,7 @@ fn remove(folder: TempDir) {
         }
         std::thread::sleep(LOOK / 10);
     }
-    tell(&format!("plimsoll: {} could not be removed\n", path.display()));
+    write_stderr(&format!("plimsoll: {} could not be removed\n", path.display()));
 }
 
 struct Demo<'a> {
@@ -131,7 +131,7 @@ impl Demo<'_> {
         self.workers.start("two", &self.given)?;
         let begin = format!("two workers of {BUDGET}, {}; one of them is killed on the way", self.workers.held_by);
         if !has_screen {
-            tell(&format!("fleet demo: {begin}\n"));
+            write_stderr(&format!("fleet demo: {begin}\n"));
             let signal = self.steer(None, signals).await?;
             return match signal {
                 0 => self.sum_up().await,
@@ -160,7 +160,7 @@ impl Demo<'_> {
         let store = self.given.files();
         let files = Files::open(&store.to_string_lossy()).map_err(|error| Usage(error.to_string()))?;
         files.make().await?;
-        tell(&format!("fleet demo: a private PostgreSQL, files in {}, {} clips\n", store.display(), self.clips));
+        write_stderr(&format!("fleet demo: a private PostgreSQL, files in {}, {} clips\n", store.display(), self.clips));
         let needs = Needs::with(&self.ffmpeg);
         for number in 1..=self.clips {
             let clip = self.clip(number).await?;
@@ -188,7 +188,7 @@ impl Demo<'_> {
             let counts = queue::counts(&self.db).await.map_err(told)?;
             let line = format!("{} queued, {} running, {} done", counts.queued, counts.running, counts.done);
             if line != last && screen.is_none() {
-                tell(&format!("fleet demo: {line}\n"));
+                write_stderr(&format!("fleet demo: {line}\n"));
                 last = line;
             }
             if counts.done >= i64::from(self.clips) / KILLED_AFTER && !self.killed && counts.running > 0 {
@@ -199,7 +199,7 @@ impl Demo<'_> {
                 None if is_over => return Ok(0),
                 Some(screen) if is_over && !is_done => {
                     let (done, all) = (counts.done, many(u64::from(self.clips), "clip"));
-                    screen.tell(format!("{done} of {all} are done; q ends the demonstration and tells its figures."));
+                    screen.show_story(format!("{done} of {all} are done; q ends the demonstration and tells its figures."));
                     is_done = true;
                 }
                 _ => {}
@@ -232,8 +232,10 @@ impl Demo<'_> {
         self.workers.start("three", &self.given)?;
         queue::note(&self.db, "killed", job, &at, "by the demonstration, in the middle of this job").await.map_err(told)?;
         match screen {
-            None => tell(&format!("fleet demo: worker {name} is killed in the middle of job {job}; another one takes its place\n")),
-            Some(screen) => screen.tell(format!(
+            None => write_stderr(&format!(
+                "fleet demo: worker {name} is killed in the middle of job {job}; another one takes its place\n"
+            )),
+            Some(screen) => screen.show_story(format!(
                 "Worker {name} was killed in the middle of job {job}. After {} s of silence it counts as lost, and another worker \
                  does the job. Worker three takes its place.",
                 LEASE.as_secs()

@@ -110,7 +110,7 @@ fn job_line(job: &FleetJob) -> String {
 /// What happened to a job, and the end of its log.
 pub async fn logs(db: Database, job: i64, as_json: bool) -> Result<u8> {
     let Some(log) = queue::log(&db, job).await.map_err(told)? else {
-        crate::cli::tell(&format!("plimsoll: there is no job {job}; `plimsoll fleet jobs` shows them\n"));
+        crate::cli::write_stderr(&format!("plimsoll: there is no job {job}; `plimsoll fleet jobs` shows them\n"));
         return Ok(1);
     };
     let events = queue::events(&db, Some(job), 0, PAGE).await.map_err(told)?;

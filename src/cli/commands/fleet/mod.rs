@@ -95,7 +95,7 @@ fn warn_of_passwords(address: &str) {
     let has_password =
         address.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(user, _)| user.contains(':'));
     if has_password && std::env::args().any(|word| word.contains(address)) {
-        crate::cli::tell(
+        crate::cli::write_stderr(
             "plimsoll: the password on the command line can be seen by all users of this machine (ps); give the address in PLIMSOLL_QUEUE\n",
         );
     }

@@ -77,7 +77,7 @@ struct Added {
 
 impl Added {
     /// Tells it.
-    fn tell(self, told: &mut Told, later: Option<String>, more: &str) -> Result<()> {
+    fn report(self, told: &mut Told, later: Option<String>, more: &str) -> Result<()> {
         for why in &self.refused {
             told.refuse_path(why);
         }
@@ -138,7 +138,7 @@ fn with_server(mut opened: Opened, commands: Vec<Command>, args: &AddArgs, told:
     let batches = added.batches.clone();
     let is_any = !added.jobs.is_empty();
     let words = told::later(later.as_ref());
-    added.tell(told, later, &words)?;
+    added.report(told, later, &words)?;
     if !args.wait || !is_any {
         return Ok(());
     }
@@ -185,11 +185,11 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) 
         flags.filter(|name| resolved.is_flag(name) && !HEEDED.contains(name)).map(|name| format!("--{name}")).collect();
     if !lost.is_empty() {
         let lost = lost.join(", ");
-        crate::cli::tell(&format!("plimsoll: jobs do not keep {lost}: give it to the plimsoll that is to run them\n"));
+        crate::cli::write_stderr(&format!("plimsoll: jobs do not keep {lost}: give it to the plimsoll that is to run them\n"));
     }
     let nobody = format!(
         "; nobody works on {}: `plimsoll`, `plimsoll serve` or `plimsoll run` goes on with it",
         path_text(&resolved.state_dir)
     );
-    added.tell(told, None, &nobody)
+    added.report(told, None, &nobody)
 }

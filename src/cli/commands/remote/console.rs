@@ -49,7 +49,7 @@ pub fn run(resolved: &Resolved, paths: &[PathBuf], hold: bool) -> Result<u8> {
             // Another one was a little earlier, and can be reached soon.
             Started::Failed { status: BUSY, .. } if patience.waits() => continue,
             Started::Failed { status, why } => {
-                crate::cli::tell(&why);
+                crate::cli::write_stderr(&why);
                 return Ok(status);
             }
         }

@@ -272,7 +272,7 @@ pub fn stop_comparison(resolved: &Resolved) -> Result<u8> {
     let mut opened = open(resolved, true)?;
     let mut state = snapshot(&mut opened.link)?;
     if state.comparison.is_none() {
-        crate::cli::tell("plimsoll: no comparison is under way there\n");
+        crate::cli::write_stderr("plimsoll: no comparison is under way there\n");
         return Ok(1);
     }
     (opened.ask)(Look::StopComparison, &|_| true).map_err(|why| eyre!("{why}"))?;

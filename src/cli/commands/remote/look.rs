@@ -150,7 +150,7 @@ pub fn jobs(resolved: &Resolved, args: &JobsArgs) -> Result<u8> {
     let state = snapshot(&mut opened.link)?;
     let told = write_jobs(args, |tell| rows::all(&opened, &state, tell));
     // Beside the list, which programs read.
-    crate::cli::tell(&format!("plimsoll: {}\n", counting::words(&state)));
+    crate::cli::write_stderr(&format!("plimsoll: {}\n", counting::words(&state)));
     told
 }
 
@@ -169,7 +169,7 @@ pub(super) fn write_jobs(args: &JobsArgs, all: impl FnOnce(&mut dyn FnMut(JobLin
     })?;
     let told = told.and_then(|()| out.flush());
     if count == 0 && !args.json {
-        crate::cli::tell("plimsoll: there are no such jobs\n");
+        crate::cli::write_stderr("plimsoll: there are no such jobs\n");
     }
     match told {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -303,7 +303,7 @@ impl Followed {
     }
 
     /// The same after one event, which `state` holds already.
-    fn hear(&mut self, event: &EventKind, state: &State) {
+    fn on_event(&mut self, event: &EventKind, state: &State) {
         if event.job() == Some(self.job) {
             self.learn(state);
             // It will never end, and nothing more is told of it.
@@ -340,7 +340,7 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
                     }
                 }
                 state.apply(&event);
-                followed.hear(&event.kind, &state);
+                followed.on_event(&event.kind, &state);
             }
             Some(Update::Snapshot(anew)) => {
                 state = *anew;
@@ -389,7 +389,7 @@ mod tests {
         assert!(!followed.learn(&state) && !followed.has_ended, "it waits beyond the list");
         let mut hear = |kind: EventKind| {
             state.apply(&Event { seq: Seq(state.seq.0 + 1), at: Wall(0), mono: Mono::START, kind: kind.clone() });
-            followed.hear(&kind, &state);
+            followed.on_event(&kind, &state);
             followed.has_ended
         };
         let queued = |job| EventKind::JobQueued {
@@ -425,7 +425,7 @@ mod tests {
         let mut ended = Followed::new(&row(RowState::Ended));
         assert!(!ended.learn(&state) && ended.has_ended);
         let mut removed = Followed::new(&row(RowState::Waiting));
-        removed.hear(&EventKind::JobRemoved { job: JOB, output: None }, &state);
+        removed.on_event(&EventKind::JobRemoved { job: JOB, output: None }, &state);
         assert!(removed.has_ended);
     }
 }

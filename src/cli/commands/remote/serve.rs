@@ -80,7 +80,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Usage> {
     };
     let listener = TcpListener::bind(address).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    crate::cli::tell(&format!("plimsoll: metrics at http://{address}/metrics\n"));
+    crate::cli::write_stderr(&format!("plimsoll: metrics at http://{address}/metrics\n"));
     Ok(listener)
 }
 
@@ -101,7 +101,7 @@ fn daemon(resolved: &Resolved, args: &ServeArgs) -> Result<u8> {
             write_out(told.as_bytes())
         }
         Started::Failed { status, why } => {
-            crate::cli::tell(&why);
+            crate::cli::write_stderr(&why);
             Ok(status)
         }
     }

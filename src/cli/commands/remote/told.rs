@@ -83,13 +83,13 @@ impl Told {
     /// It could not be done with a job.
     pub fn refuse(&mut self, job: JobId, why: &Rejection) {
         self.refused.push(json!({ "job": job, "code": why.code, "why": why.why }));
-        crate::cli::tell(&format!("plimsoll: #{job}: {why}\n"));
+        crate::cli::write_stderr(&format!("plimsoll: #{job}: {why}\n"));
     }
 
     /// A path could not be taken.
     pub fn refuse_path(&mut self, why: &Rejection) {
         self.refused.push(json!({ "job": null, "code": why.code, "why": why.why }));
-        crate::cli::tell(&format!("plimsoll: {why}\n"));
+        crate::cli::write_stderr(&format!("plimsoll: {why}\n"));
     }
 
     /// The answer to what was asked of the whole queue.
@@ -101,7 +101,7 @@ impl Told {
             }
             Err(why) => {
                 self.error = Some(json!({ "code": why.code, "why": why.why }));
-                crate::cli::tell(&format!("plimsoll: {why}\n"));
+                crate::cli::write_stderr(&format!("plimsoll: {why}\n"));
                 Ok(())
             }
         }

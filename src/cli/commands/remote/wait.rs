@@ -118,11 +118,11 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
             match &wanted {
                 Some(wanted) => {
                     if let Some(not_done) = wanted.not_done() {
-                        return Ok(tell_not_done(&not_done));
+                        return Ok(print_not_done(&not_done));
                     }
                 }
                 // A server that has just begun has not listed yet what an earlier one has left.
-                None if state.unended() == 0 && !has_stored_work(&ask)? => return Ok(tell_counts(&state)),
+                None if state.unended() == 0 && !has_stored_work(&ask)? => return Ok(print_counts(&state)),
                 None => {}
             }
             match link.updates.recv().await {
@@ -144,7 +144,7 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
                 }
                 Some(_) => {}
                 None => {
-                    crate::cli::tell("plimsoll: the server has ended before\n");
+                    crate::cli::write_stderr("plimsoll: the server has ended before\n");
                     return Ok(1);
                 }
             }
@@ -160,7 +160,7 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
         let left = wanted
             .as_ref()
             .map_or_else(|| state.unended(), |wanted| wanted.0.values().filter(|ended| ended.is_none()).count() as u64);
-        crate::cli::tell(&format!("plimsoll: the time is up; {} left\n", many(left, "job")));
+        crate::cli::write_stderr(&format!("plimsoll: the time is up; {} left\n", many(left, "job")));
         Ok(TIMED_OUT)
     })
 }
@@ -169,18 +169,18 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
 const NAMED: usize = 8;
 
 /// Says which of the jobs waited for were not done; the exit status.
-fn tell_not_done(jobs: &[JobId]) -> u8 {
+fn print_not_done(jobs: &[JobId]) -> u8 {
     if jobs.is_empty() {
         return 0;
     }
     let named: Vec<String> = jobs.iter().take(NAMED).map(|job| format!("#{job}")).collect();
     let more = if jobs.len() > NAMED { format!(" and {} more", jobs.len() - NAMED) } else { String::new() };
-    crate::cli::tell(&format!("plimsoll: not done: {}{more}; `plimsoll jobs` tells why\n", named.join(" ")));
+    crate::cli::write_stderr(&format!("plimsoll: not done: {}{more}; `plimsoll jobs` tells why\n", named.join(" ")));
     1
 }
 
 /// Nothing is left to do: says what of this run was not done; the exit status.
-fn tell_counts(state: &State) -> u8 {
+fn print_counts(state: &State) -> u8 {
     let not_done: Vec<String> = state
         .counts_by_state()
         .into_iter()
@@ -188,7 +188,7 @@ fn tell_counts(state: &State) -> u8 {
         .map(|(name, count)| format!("{count} {}", name.replace('_', " ")))
         .collect();
     if !not_done.is_empty() {
-        crate::cli::tell(&format!("plimsoll: not all is done: {}; `plimsoll jobs` tells why\n", not_done.join(", ")));
+        crate::cli::write_stderr(&format!("plimsoll: not all is done: {}; `plimsoll jobs` tells why\n", not_done.join(", ")));
     }
     status_of(&state.job_counts())
 }

@@ -26,7 +26,7 @@ impl Worker<'_> {
         let Some(held) = self.holding.get(job).filter(is_awaited) else { return };
         held.fetch = None;
         if held.cancelled {
-            self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
+            self.report_end(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
             return;
         }
         match brought {
@@ -62,7 +62,7 @@ impl Worker<'_> {
                         Ending::GoesBack(Back::BoxFault)
                     }
                 };
-                self.tell(job, ending, reason);
+                self.report_end(job, ending, reason);
             }
         }
     }
@@ -84,7 +84,7 @@ impl Worker<'_> {
         if matches!(ending, Ending::GoesBack(Back::BoxFault)) {
             self.own_fault(&reason);
         }
-        self.tell(job, ending, reason);
+        self.report_end(job, ending, reason);
     }
 
     /// A claim whose job has failed here. Before it fails for good it is looked whether any film could be converted on this box.
@@ -105,15 +105,15 @@ impl Worker<'_> {
             return;
         }
         match fault {
-            None => self.tell(job, Ending::Fails(end), reason),
+            None => self.report_end(job, Ending::Fails(end), reason),
             Some(Unfit::ForAll(why)) => {
                 self.own_fault(&why);
-                self.tell(job, Ending::GoesBack(Back::BoxFault), why);
+                self.report_end(job, Ending::GoesBack(Back::BoxFault), why);
             }
             // It may work for others still.
             Some(Unfit::ForThese(why)) => {
                 self.forgets_at.get_or_insert(Instant::now() + REST);
-                self.tell(job, Ending::GoesBack(Back::BoxFault), why);
+                self.report_end(job, Ending::GoesBack(Back::BoxFault), why);
             }
         }
     }
@@ -161,12 +161,12 @@ impl Worker<'_> {
     }
 
     /// The queue is told how a claim ended without an output.
-    pub(super) fn tell(&mut self, job: i64, ending: Ending, reason: String) {
+    pub(super) fn report_end(&mut self, job: i64, ending: Ending, reason: String) {
         let log = self.log_of(job);
         let Some(held) = self.holding.get(job) else { return };
         held.stage = Stage::Ending;
         let (db, hold) = (self.agent.db.clone(), held.claimed.hold);
-        self.tasks.spawn_local(async move { Done::Ended(job, hold, steps::tell(db, hold, ending, reason, log).await) });
+        self.tasks.spawn_local(async move { Done::Ended(job, hold, steps::report_end(db, hold, ending, reason, log).await) });
     }
 
     /// The output goes up.
@@ -222,11 +222,11 @@ impl Worker<'_> {
             Told::Lost if held.claimed.hold != hold && held.output.is_some() => self.store(job),
             // The same where nothing was made: nobody else knows that it waits.
             Told::Lost if held.claimed.hold != hold => {
-                self.tell(job, Ending::GoesBack(Back::Drained), "its worker began anew".to_owned());
+                self.report_end(job, Ending::GoesBack(Back::Drained), "its worker began anew".to_owned());
             }
             // Either somebody else has it, and this changes nothing; or it was cancelled in the moment it was done.
             Told::Lost if held.output.take().is_some() => {
-                self.tell(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
+                self.report_end(job, Ending::Fails(End::Cancelled), "cancelled".to_owned());
             }
             Told::Lost => self.forget(job),
             // What was made is not thrown away since the store is away for a while.
@@ -242,7 +242,7 @@ impl Worker<'_> {
                 if matches!(error, FilesError::Denied { .. }) {
                     self.stand_down(&error);
                 }
-                self.tell(job, Ending::GoesBack(Back::BoxFault), reason);
+                self.report_end(job, Ending::GoesBack(Back::BoxFault), reason);
             }
             Told::Queue(error) => return Err(error),
         }
@@ -301,12 +301,12 @@ impl Worker<'_> {
                     }
                     Outcome::Cancelled if !is_cancelled => {
                         let reason = format!("cancelled on {}", self.agent.who.r#box);
-                        self.tell(number, Ending::Fails(End::Cancelled), reason);
+                        self.report_end(number, Ending::Fails(End::Cancelled), reason);
                     }
-                    Outcome::Cancelled => self.tell(number, Ending::Fails(End::Cancelled), reason),
+                    Outcome::Cancelled => self.report_end(number, Ending::Fails(End::Cancelled), reason),
                     Outcome::OutOfMemory => {
                         let back = Back::OutOfMemory(set_aside + set_aside.scale(0.25));
-                        self.tell(number, Ending::GoesBack(back), reason);
+                        self.report_end(number, Ending::GoesBack(back), reason);
                     }
                     _ => self.examine(number, End::Failed, reason),
                 }
@@ -320,7 +320,7 @@ impl Worker<'_> {
                     RejectReason::TooLarge => Back::BoxFault,
                     _ => return self.examine(number, End::Rejected, reason),
                 };
-                self.tell(number, Ending::GoesBack(back), reason);
+                self.report_end(number, Ending::GoesBack(back), reason);
             }
             _ => {}
         }

@@ -40,7 +40,7 @@ impl Worker<'_> {
             }
             let (db, hold, reason) = (self.agent.db.clone(), *hold, "its worker had not heard that it has it".to_owned());
             self.tasks.spawn_local(async move {
-                let told = steps::tell(db, hold, Ending::GoesBack(Back::Drained), reason, String::new()).await;
+                let told = steps::report_end(db, hold, Ending::GoesBack(Back::Drained), reason, String::new()).await;
                 Done::Ended(hold.job, hold, told)
             });
         }

@@ -145,7 +145,7 @@ mod tests {
     use crate::domain::time::Mono;
     use crate::domain::units::Bytes;
 
-    fn tell(lines: &mut OwnLines, kinds: Vec<EventKind>) -> Vec<(u64, u32, String)> {
+    fn follow(lines: &mut OwnLines, kinds: Vec<EventKind>) -> Vec<(u64, u32, String)> {
         let event = |kind| Event { seq: Seq(1), at: Wall(0), mono: Mono::START, kind };
         let told = kinds.into_iter().flat_map(|kind| lines.of(&event(kind))).collect::<Vec<_>>();
         told.into_iter().map(|line| (line.job.0, line.attempt, line.text[25..].to_owned())).collect()
@@ -176,8 +176,8 @@ mod tests {
             admitted(3, 1),
             logged(Some(3), LogLevel::Memory, "before", true),
         ];
-        assert_eq!(tell(&mut lines, early), []);
-        let told = tell(&mut lines, vec![started(3, 1), logged(Some(3), LogLevel::Info, "ffmpeg says", false)]);
+        assert_eq!(follow(&mut lines, early), []);
+        let told = follow(&mut lines, vec![started(3, 1), logged(Some(3), LogLevel::Info, "ffmpeg says", false)]);
         let line = |attempt, text: &str| (3, attempt, format!("plimsoll [{text}"));
         assert_eq!(told, [line(1, "memory] waiting"), line(1, "memory] before")], "what ffmpeg says stands there already");
         let end = vec![
@@ -185,15 +185,15 @@ mod tests {
             requeued(3, 1),
             logged(Some(3), LogLevel::Memory, "after", true),
         ];
-        assert_eq!(tell(&mut lines, end), [line(1, "warning] failed"), line(1, "memory] after")], "its last try");
+        assert_eq!(follow(&mut lines, end), [line(1, "warning] failed"), line(1, "memory] after")], "its last try");
         let again = vec![admitted(3, 2), logged(Some(3), LogLevel::Memory, "before", true), started(3, 2)];
-        assert_eq!(tell(&mut lines, again), [line(2, "memory] before")]);
+        assert_eq!(follow(&mut lines, again), [line(2, "memory] before")]);
     }
 
     #[test]
     fn a_try_that_came_to_nothing_tells_why_in_its_own_file() {
         let mut lines = OwnLines::default();
-        let told = tell(&mut lines, vec![admitted(3, 2), logged(Some(3), LogLevel::Warning, "no room", true), requeued(3, 2)]);
+        let told = follow(&mut lines, vec![admitted(3, 2), logged(Some(3), LogLevel::Warning, "no room", true), requeued(3, 2)]);
         assert_eq!(told, [(3, 2, "plimsoll [warning] no room".to_owned())]);
     }
 
@@ -202,8 +202,8 @@ mod tests {
         let mut lines = OwnLines::default();
         let kinds =
             vec![admitted(1, 1), started(1, 1), admitted(2, 1), started(2, 1), requeued(2, 1), admitted(4, 1), started(4, 3)];
-        assert_eq!(tell(&mut lines, kinds), []);
-        let told = tell(
+        assert_eq!(follow(&mut lines, kinds), []);
+        let told = follow(
             &mut lines,
             vec![logged(None, LogLevel::Memory, "High memory", true), logged(None, LogLevel::Info, "of the run", true)],
         );
@@ -224,7 +224,7 @@ mod tests {
     fn a_long_queue_is_not_remembered_as_a_whole() {
         let mut lines = OwnLines::default();
         for job in 1..2000 {
-            tell(&mut lines, vec![admitted(job, 1), started(job, 1), requeued(job, 1)]);
+            follow(&mut lines, vec![admitted(job, 1), started(job, 1), requeued(job, 1)]);
         }
         assert!(lines.jobs.len() <= JOBS && lines.at_work.is_empty());
     }

@@ -321,7 +321,7 @@ mod tests {
     fn what_is_older_than_is_kept_is_counted() {
         let mut story = busy(true);
         for _ in 0..1500 {
-            story.tell(EventKind::QueuePaused);
+            story.emit(EventKind::QueuePaused);
         }
         let (_, state) = told(&story.events);
         let later = Chronicle::of(&state);

@@ -95,7 +95,7 @@ mod tests {
         // Another job was the one that told of it.
         story.queue(1, "a.mp4", 10).queue(2, "b.mp4", 10).start(1, 1).start(2, 1).progress(2, 0.4, 1.0, 20, 300);
         for kind in kinds {
-            story.tell(kind);
+            story.emit(kind);
         }
         let mut state = State::default();
         story.events.iter().for_each(|event| state.apply(event));

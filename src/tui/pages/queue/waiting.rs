@@ -117,7 +117,7 @@ mod tests {
         story.start(1, 1).start(2, 1).progress(1, 0.1, 1.0, 90, 300).progress(2, 0.8, 1.0, 20, 300);
         story.sample(700, &[(1, 300), (2, 300)]);
         let (needs_bytes, free_bytes) = (Bytes::mib(needs), Bytes::mib(free));
-        story.tell(EventKind::AdmissionHeld { job: JobId(3), needs_bytes, free_bytes, kept_bytes: Bytes::ZERO });
+        story.emit(EventKind::AdmissionHeld { job: JobId(3), needs_bytes, free_bytes, kept_bytes: Bytes::ZERO });
         let mut state = State::default();
         for event in &story.events {
             state.apply(event);
@@ -173,7 +173,7 @@ mod tests {
         for id in 1..=3 {
             story.queue(id, "a.mp4", 10).inspect(id, 60, 100);
         }
-        story.start(1, 1).start(2, 1).tell(EventKind::JobPaused { job: JobId(2), by_governor: false });
+        story.start(1, 1).start(2, 1).emit(EventKind::JobPaused { job: JobId(2), by_governor: false });
         let mut state = State::default();
         story.events.iter().for_each(|event| state.apply(event));
         assert_eq!(reason(&state, JobId(3)).as_deref(), Some("next; #2, paused, keeps its slot"));

@@ -76,7 +76,7 @@ impl<'r> Record<'r> {
         if args.html {
             return Err(Unavailable { status: NO_SERVER, why: self.words() }.into());
         }
-        crate::cli::tell(&format!("plimsoll: {}\n", self.words()));
+        crate::cli::write_stderr(&format!("plimsoll: {}\n", self.words()));
         if args.json {
             let mut jobs = serde_json::Map::new();
             for name in crate::cli::args::remote::COUNTED_STATES {
@@ -103,7 +103,7 @@ impl<'r> Record<'r> {
     /// `plimsoll jobs`.
     pub(super) fn jobs(&self, args: &JobsArgs) -> Result<u8> {
         let told = write_jobs(args, |tell| self.rows(&RowsWanted::default(), |row| tell(of_record(row))));
-        crate::cli::tell(&format!("plimsoll: {}\n", self.words()));
+        crate::cli::write_stderr(&format!("plimsoll: {}\n", self.words()));
         told
     }
 
@@ -117,7 +117,7 @@ impl<'r> Record<'r> {
             .map_err(|why| no_log_yet(&row).unwrap_or(Usage(why)))?;
         let style = LineStyle::terminal(self.resolved.line_color_of_stdout());
         write_out(log_text(&log, args.lines, &style).as_bytes())?;
-        crate::cli::tell(&format!("plimsoll: {}\n", self.words()));
+        crate::cli::write_stderr(&format!("plimsoll: {}\n", self.words()));
         Ok(0)
     }
 }
