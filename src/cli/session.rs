@@ -2,6 +2,7 @@
 //! terminal: a console is a window on it, in a process of its own.
 
 pub mod descriptors;
+pub(in crate::cli) mod diagnostics;
 pub mod serving;
 pub mod signals;
 pub mod state_dir;
@@ -20,6 +21,7 @@ use color_eyre::eyre::{Context as _, Result, eyre};
 use tokio::sync::mpsc;
 
 use crate::cli::commands::compare::background_compare::BackgroundCompare;
+use crate::cli::session::diagnostics::Diagnostics;
 use crate::cli::session::serving::Serves;
 use crate::cli::session::signals::Signals;
 use crate::cli::{Busy, Usage};
@@ -95,6 +97,8 @@ impl Session {
     /// signals are obeyed all the same.
     pub fn run(self) -> Result<u8> {
         let log_file = self.log_file.as_deref().map(open_log).transpose()?;
+        let remarks = log_file.as_ref().map(File::try_clone).transpose().wrap_err("cannot write the log file")?;
+        let diagnostics = Diagnostics::start(self.lines.color, remarks)?;
         let state_dir = self.host.state_dir.clone();
         let (driver, logs, lock, hooks) = open_engine(self.engine, self.host)?;
         // What a worker's agent still stores is in that folder.
@@ -152,6 +156,7 @@ impl Session {
         if let Some(logger) = logger {
             report.lost.extend(receive(&logger, &signalled).into_iter().flat_map(|logged| logged.lost));
         }
+        diagnostics.wait();
         // Whoever hears of the end finds the state folder free and the log whole. Nobody waits with it for a reader of lines.
         if let Some((over, told)) = told {
             let _ = over.send(());

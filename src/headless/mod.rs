@@ -38,7 +38,7 @@ const TOO_LONG: &str = "nothing could be written for too long";
 /// Where a run without a screen writes, and how.
 #[derive(Default)]
 pub struct Sinks {
-    /// Log lines for people, in this style.
+    /// Log lines for people, in this style. Each is written as a whole, since others write there too.
     pub log: Option<(Box<dyn Write + Send>, LineStyle)>,
     /// One JSON object a line.
     pub json: Option<Box<dyn Write + Send>>,
@@ -132,7 +132,7 @@ impl Sinks {
                 self.missed.1 += if style.full_time { missed } else { 0 };
                 let text = format!("{} before this could not be told: {TOO_LONG}", many(missed, "event"));
                 let line = Line { at: state.wall, level: LogLevel::Warning, job: None, text };
-                let written = writeln!(log, "{}", style.render(&line));
+                let written = log.write_all(format!("{}\n", style.render(&line)).as_bytes());
                 self.lose_log(written);
             }
         }
@@ -161,7 +161,7 @@ impl Sinks {
         }
         if let Some((log, style)) = &mut self.log {
             for line in lines.of(event) {
-                let written = writeln!(log, "{}", style.render(&line));
+                let written = log.write_all(format!("{}\n", style.render(&line)).as_bytes());
                 if written.is_err() {
                     self.lose_log(written);
                     break;
@@ -172,7 +172,7 @@ impl Sinks {
 
     fn line(&mut self, text: &str) {
         if let Some((log, _)) = &mut self.log {
-            let _ = writeln!(log, "{text}");
+            let _ = log.write_all(format!("{text}\n").as_bytes());
         }
     }
 

@@ -2,10 +2,13 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
 
 use crate::support::clips::clips;
 use crate::support::skip::{SYSTEMD, TRACING, skip};
@@ -297,4 +300,31 @@ fn the_unit_that_is_printed_names_this_program_and_systemd_takes_it_and_the_ship
             None => return skip(SYSTEMD, "it is not installed"),
         }
     }
+}
+
+#[test]
+fn what_goes_wrong_with_its_own_work_is_told_among_the_log_lines_and_in_the_log_file() {
+    let world = World::new();
+    let mut command = world.command(["serve", "--log-file"]);
+    command.arg(world.path("log")).arg("--state-dir").arg(world.path("state")).arg("-o").arg(world.path("out"));
+    command.arg("--ffmpeg").arg(patient_ffmpeg(&world)).env("NOTIFY_SOCKET", world.path("nobody"));
+    let mut server = command.stderr(Stdio::piped()).spawn().expect("started");
+    let told = "WARN  the service manager cannot be told how it stands: ";
+    let said = BufReader::new(server.stderr.take().expect("piped"));
+    let (found, is_found) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = said.lines().map_while(Result::ok);
+        lines.find(|line| line.contains(told)).map(|line| found.send(line))
+    });
+    let Ok(line) = is_found.recv_timeout(PATIENCE) else {
+        server.kill().and_then(|()| server.wait()).expect("ended");
+        panic!("not told on stderr");
+    };
+    assert!(line.as_bytes()[2] == b':' && line.split(' ').nth(1) == Some("WARN"), "as every other line: {line}");
+    let pid = Pid::from_raw(server.id() as i32).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("asked to end");
+    assert_eq!(server.wait().expect("reaped").code(), Some(143));
+    let log = std::fs::read_to_string(world.path("log")).expect("a log file");
+    assert_eq!(log.lines().filter(|line| line.contains(told)).count(), 1, "{log}");
+    assert!(log.lines().all(|line| line.starts_with("20") && line.contains("Z ")), "no line within another: {log}");
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::cli::Usage;
 use crate::cli::args::CompareArgs;
 use crate::cli::options::Resolved;
+use crate::cli::session::diagnostics::Diagnostics;
 use crate::cli::session::signals::Signals;
 use crate::cli::session::{Waits, event_loop, has_terminal};
 use crate::config::search;
@@ -120,10 +121,12 @@ pub fn run(args: &CompareArgs, mut resolved: Resolved) -> Result<u8> {
         cores: machine::processors() as u32,
         load_before: machine::load(),
     };
+    let has_screen = has_terminal() && !resolved.settings.plain && !args.headless && !args.json;
+    let _diagnostics = (!has_screen).then(|| Diagnostics::start(resolved.line_color(), None)).transpose()?;
     // Children die when the thread that started them ends, so all of it happens on this one.
     let runtime = event_loop(Waits::Signals)?;
     comparer.log.note(&comparer.subject, &comparison, Standing::UnderWay, None);
-    if has_terminal() && !resolved.settings.plain && !args.headless && !args.json {
+    if has_screen {
         comparer.screen = Some(Screen::open(&resolved, &profiles[0], &comparer.log)?);
     }
     runtime.block_on(comparer.compare(comparison, report.as_deref()))
