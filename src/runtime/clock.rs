@@ -1,4 +1,4 @@
-//! The one place outside the host where clocks are read.
+//! Both clocks, for the engine and whoever folds its events: they are handed the time that is read here.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
 //! The loop that joins the engine to a host: inputs in, effects out. It never waits for the disk or for a front end.
+#![allow(clippy::disallowed_methods)] // bounds a wait
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -61,6 +61,7 @@ pub(super) struct Tries {
     mark: u64,
 }
 
+#[allow(clippy::disallowed_methods)] // the host reads clocks
 impl Tries {
     pub(super) fn new(patience: &Patience, named: &Named) -> Self {
         let (patience, named) = (patience.clone(), named.clone());
