@@ -14,4 +14,5 @@ mod learning;
 mod requests;
 mod room;
 mod sim;
+mod threads;
 mod wire;
