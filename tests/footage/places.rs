@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::clip::{QUICK, film};
 use crate::support::kernel::tmpfs;
+use crate::support::skip::{MOUNT, skip};
 use crate::support::{Live, PLIMSOLL, Said, World, say, tool_path};
 
 fn tiny() -> std::path::PathBuf {
@@ -126,10 +127,7 @@ fn a_full_disk_is_told_at_once_and_the_run_ends_and_keeps_its_queue() {
     let world = World::new();
     let disk = match tmpfs(&world.path("small"), "6m") {
         Ok(disk) => disk,
-        Err(why) => {
-            eprintln!("left out: no small disk can be mounted here: {why}");
-            return;
-        }
+        Err(why) => return skip(MOUNT, why),
     };
     world.put(&tiny(), "a.mp4");
     let run = |args: &[&str]| {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::support::clips::clips;
 use crate::support::kernel::MemoryGroup;
 use crate::support::pty::Terminal;
+use crate::support::skip::{MEMORY_GROUP, skip};
 use crate::support::stream::{mb_of, number};
 use crate::support::{Finished, Live, World, say};
 use plimsoll::domain::memory::There;
@@ -46,20 +47,17 @@ fn turn() -> std::sync::MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A group with this limit; `None`, with the reason spoken, where none can be made or something else limits us already.
+/// A group with this limit; `None`, with the reason noted, where none can be made or something else limits us already.
 fn group(name: &str, limit: u64) -> Option<(MemoryGroup, Bytes)> {
     let there = survey(&Roots::default(), None, None).budget;
     if there.there != There::Machine || there.bytes <= Bytes(TWO_GB) {
-        eprintln!(
-            "skipped, nothing proved: this needs a machine with more than 2 GB and no limit, and there is {}",
-            there.words("-")
-        );
+        skip(MEMORY_GROUP, format!("this needs a machine with more than 2 GB and no limit, and there is {}", there.words("-")));
         return None;
     }
     match MemoryGroup::with_limit(limit, name) {
         Ok(group) => Some((group, there.bytes)),
         Err(why) => {
-            eprintln!("skipped, nothing proved: no memory group can be made here: {why}");
+            skip(MEMORY_GROUP, why);
             None
         }
     }
