@@ -202,7 +202,7 @@ fn half_the_slots_take_half_the_memory_and_every_figure_agrees_with_the_kernels(
     assert_eq!(whole["columns"][0]["median"], comparison["columns"][0]["median"]);
     let svg = fs::read_to_string(report.join("memory.svg")).expect("written");
     assert!(svg.contains("load line: 1536 MB") && svg.contains("balanced 2/200"), "{svg}");
-    assert!(finished.stderr.contains("the guide says of fast"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("the table says of fast"), "{}", finished.stderr);
     assert_nothing_left(&world.path("work"));
 }
 

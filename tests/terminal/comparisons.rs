@@ -135,7 +135,7 @@ fn on_a_terminal_it_is_live_stays_with_its_result_and_is_opened_again_in_the_con
     assert_eq!(status.exit_code(), 0);
     assert_restored(&terminal);
     let printed = terminal.screen();
-    assert!(printed.contains("the guide says of safe") && printed.contains("yes, 4 outputs of 2 inputs"), "{printed}");
+    assert!(printed.contains("the table says of safe") && printed.contains("yes, 4 outputs of 2 inputs"), "{printed}");
     assert!(!printed.contains("run 1 of 2"), "the screen is gone: {printed}");
 
     let mut console = on_a_terminal(&world, (120, 36), &["--budget", "2GB"]);
@@ -349,7 +349,7 @@ fn lines_instead_of_the_screen_are_to_be_had_on_a_terminal_too() {
         let mut terminal = on_a_terminal(&world, (100, 60), &["compare", way, "--profiles", "safe", "-o", "out", input]);
         assert_eq!(terminal.end().exit_code(), 0);
         let said = terminal.screen();
-        assert!(said.contains("compare: run 1 of 1: safe 1/100") && said.contains("the guide says of safe"), "{said}");
+        assert!(said.contains("compare: run 1 of 1: safe 1/100") && said.contains("the table says of safe"), "{said}");
         assert!(!String::from_utf8_lossy(&terminal.raw()).contains('\x1b'), "{way}: nothing is drawn");
     }
 }

@@ -50,7 +50,7 @@ pub fn profiles_list(paths: &SearchPaths, here: &Budget) -> String {
     });
     let head = ["NAME", "JOBS", "LARGEST", "MEMORY", "SPEED", "RELIABLE", "BUDGET", "MARKS"];
     let mut out = table(&head, rows);
-    out.push_str("\n* the default. Memory, speed and reliability are the guide's words.\n");
+    out.push_str("\n* the default. Memory, speed and reliability: the words of the trade-off table.\n");
     out.push_str("Budget and marks (cleanup starts / the alarm ends) are those in force here.\n\n");
     origins(&mut out, &listed);
     out

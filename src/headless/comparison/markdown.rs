@@ -37,7 +37,7 @@ pub fn render(comparison: &Comparison, subject: &Subject, picture: &str) -> Stri
         out.push('\n');
     }
     let _ = writeln!(out, "\n![Memory over time under each profile, with the load line]({picture})\n");
-    out.push_str("## What the guide says, and what was measured\n\n| profile | aspect | the guide | | measured |\n");
+    out.push_str("## What the trade-off table says, and what was measured\n\n| profile | aspect | the table | | measured |\n");
     out.push_str("| --- | --- | --- | --- | --- |\n");
     for verdict in comparison.verdicts() {
         let _ = writeln!(

@@ -38,7 +38,7 @@ pub fn render(comparison: &Comparison, subject: &Subject) -> String {
     for verdict in &verdicts {
         if of != verdict.profile {
             of = &verdict.profile;
-            let _ = writeln!(out, "\nthe guide says of {of}");
+            let _ = writeln!(out, "\nthe table says of {of}");
         }
         let word = if verdict.word.is_empty() { "-" } else { &verdict.word };
         let (aspect, words) = (verdict.aspect.label(), verdict.label());

@@ -54,7 +54,7 @@ fn the_table_is_aligned_and_fits_eighty_columns() {
     let text = table::render(&comparison(), &subject());
     let (figures, _) = text.split_once("\nsame bytes").expect("both parts");
     assert!(figures.lines().all(|line| line.chars().count() <= 80), "{figures}");
-    let (table, _) = text.split_once("the guide says").expect("both parts");
+    let (table, _) = text.split_once("the table says").expect("both parts");
     let peaks: Vec<&str> = table.lines().filter(|line| line.starts_with("peak memory")).collect();
     assert_eq!(peaks.len(), 2, "the naive ones stand apart: {table}");
     assert_eq!(peaks[0].split_whitespace().collect::<Vec<_>>().join(" "), "peak memory 1004 MB (1000-1008) 504 MB (500-508)");

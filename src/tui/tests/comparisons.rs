@@ -13,7 +13,7 @@ fn a_comparison_shows_the_figures_of_its_reports_and_whether_the_guides_words_ho
         ("makespan", ["11 min 20 s", "14 min 22 s", "22 min 51 s"]),
         ("done / of 24", ["22", "21", "13"]),
         ("OOM kills", ["2 ✖", "0", "0"]),
-        ("the guide says", ["High / Fast / Low", "Medium / Medium / High", "Low / Slow / Very High"]),
+        ("the table says", ["High / Fast / Low", "Medium / Medium / High", "Low / Slow / Very High"]),
         ("measured", ["✔ agrees", "✔ agrees", "✔ agrees"]),
     ] {
         let row = row(name);

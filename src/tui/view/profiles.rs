@@ -74,7 +74,7 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         let lines = wrap(&switch.words(profile), words_at.width.into()).into_iter().take(2);
         let mut text: Text<'_> = lines.map(|line| Line::from(theme.span(line, role))).collect();
         if !is_narrow {
-            let guide = fit("words: the guide's; below them: measured here", words_at.width.into(), theme.symbols);
+            let guide = fit("words: the table's; below them: measured here", words_at.width.into(), theme.symbols);
             text.push_line(theme.span(guide, Role::Dim));
         }
         Paragraph::new(text).render(words_at, buf);

@@ -174,7 +174,7 @@ impl<'a> Sheet<'a> {
         };
         if !self.verdicts.is_empty() {
             say(" ", Role::Dim);
-            say("What the guide says, and what was measured", Role::Strong);
+            say("What the table says, and what was measured", Role::Strong);
             for verdict in &self.verdicts {
                 let word = if verdict.word.is_empty() { "no word" } else { &verdict.word };
                 let (symbol, role) = self.agreement(verdict.agrees);
@@ -350,7 +350,7 @@ impl<'a> Sheet<'a> {
                     let has_words = seen.column.governor && words.iter().any(|word| !word.is_empty());
                     if has_words { fitting(&text, Role::Text) } else { fitting("-", Role::Dim) }
                 });
-                row("the guide says", words.collect())
+                row("the table says", words.collect())
             }
             Block::GuideVerdicts => {
                 let verdicts = self.places().map(|(_, seen)| {
