@@ -24,6 +24,9 @@ impl std::fmt::Display for JobId {
 /// Place in the queue: lower runs sooner.
 pub type Rank = i64;
 
+/// Distance of the ranks of jobs queued one after the other, so that one can be put between.
+pub const RANK_STEP: Rank = 1 << 20;
+
 /// One input to be made into one output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crate::domain::command::{Answer, ClientId, RequestId};
 use crate::domain::event::{Event, EventKind, JobCounts, RunSummary, Seq};
-use crate::domain::job::{Job, JobId, LogLevel, Rank, StopReason};
+use crate::domain::job::{Job, JobId, LogLevel, RANK_STEP, Rank, StopReason};
 use crate::domain::memory::MemorySample;
 use crate::domain::preset::Preset;
 use crate::domain::profile::Profile;
@@ -86,8 +86,6 @@ const CLEANUP_PATIENCE: Duration = Duration::from_secs(2);
 const HOOKS_WAIT: Duration = Duration::from_secs(35);
 /// Without a memory sample for this long a naive run is blind, and so is any at its start; the governor looks closer.
 const BLIND_AFTER: Duration = Duration::from_secs(2);
-/// Distance of ranks of jobs queued one after the other, so that one can be put between.
-const RANK_STEP: Rank = 1 << 20;
 
 /// What is known of a job that holds a slot, beyond its facts.
 #[derive(Debug, Default)]

@@ -12,8 +12,6 @@ use crate::domain::units::Bytes;
 use crate::engine::port::ScanId;
 use crate::host::files::file_id::Looks;
 
-/// Distance of the ranks of jobs queued one after the other, so that one can be put between.
-pub const RANK_STEP: Rank = 1 << 20;
 /// Room for the ranks of what is queued at the front in one request, before what waits already.
 pub const FRONT_ROOM: Rank = 1 << 40;
 /// What tells whether two inputs are the same file: a hash of the canonical path.

@@ -10,13 +10,13 @@ use super::outputs::preset_hash;
 use super::path_of;
 use super::taken;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, Rank};
+use crate::domain::job::{JobId, RANK_STEP, Rank};
 use crate::domain::preset::Preset;
 use crate::domain::state::Backlog;
 use crate::domain::time::Wall;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Arrived, ScanId};
-use crate::host::jobstore::{Batch, Destination, Ended, InputKey, Once, RANK_STEP, Removed, Return, Waiting};
+use crate::host::jobstore::{Batch, Destination, Ended, InputKey, Once, Removed, Return, Waiting};
 
 /// Values of `state`. Waiting and claimed come first: they are the unfinished.
 pub(super) const WAITING: i64 = 0;

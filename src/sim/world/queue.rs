@@ -4,12 +4,9 @@ use std::path::PathBuf;
 
 use super::World;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, Rank};
+use crate::domain::job::{JobId, RANK_STEP, Rank};
 use crate::domain::state::Backlog;
 use crate::engine::port::{Arrived, Input, Page, ScanId, StoredJob};
-
-/// Distance of the ranks of jobs stored one after the other.
-const RANK_STEP: Rank = 1 << 20;
 
 impl World {
     pub(super) fn arrive(&mut self, scan: ScanId, preset: &str, found: Vec<usize>, is_front: bool) -> Input {
