@@ -208,7 +208,7 @@ pub(in crate::cli) fn status_of(jobs: &JobCounts) -> u8 {
 }
 
 /// How long the end waits, after a signal, for what is still being written.
-const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
+pub(in crate::cli) const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
 
 /// What a thread waits for beside what other threads send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

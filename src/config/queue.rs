@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde_yaml::Value;
 
 use super::de::texts;
-use super::read::{NAME_RULE, Reader, check_name, path};
+use super::read::{NAME_RULE, PATH_RULE, Reader, check_name, path};
 use super::search::{self, SearchError, SearchPaths};
 use super::yaml::{ConfigError, Document, MAX_QUEUE_FILE, join, read_text};
 use crate::domain::preset::Preset;
@@ -115,11 +115,10 @@ struct Item {
 }
 
 texts! {
-    input: PathBuf = INPUT, path;
+    input: PathBuf = PATH_RULE, path;
     preset: String = NAME_RULE, check_name;
 }
 
-const INPUT: &str = "a path written in full, or relative to the folder of this file";
 const FORM: &str = "a list of paths, or of {input: PATH, preset: NAME}";
 
 /// The items below `jobs:` or `inputs:`.
@@ -147,7 +146,7 @@ fn entries<'d>(reader: &mut Reader<'d>, list: &str, items: &'d [Value], folder: 
         let Item { input, preset } = if item.is_mapping() {
             let read = reader.value(&field, item).unwrap_or_default();
             field = join(&field, "input");
-            reader.require(&field, INPUT);
+            reader.require(&field, PATH_RULE);
             read
         } else {
             Item { input: reader.text(&field, item, FORM, path), preset: None }

@@ -16,6 +16,9 @@ pub(super) use crate::domain::profile::check::NAME_RULE;
 use crate::domain::profile::check::is_name;
 use crate::domain::text::sanitise;
 
+/// What a path in a file may be.
+pub(super) const PATH_RULE: &str = "a path written in full, or relative to the folder of this file";
+
 /// Most wrong values of one document that are told: whoever has that many has given the wrong file.
 const MOST_MISTAKES: usize = 100;
 

@@ -270,7 +270,7 @@ impl Shown for String {
 
 impl Setting for PathBuf {
     fn allowed() -> String {
-        "a path written in full, or relative to the folder of this file".to_owned()
+        super::read::PATH_RULE.to_owned()
     }
 
     fn read(text: &str) -> Result<Self, String> {

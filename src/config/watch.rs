@@ -10,7 +10,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::de::texts;
-use super::read::{Reader, name_beside, path};
+use super::read::{PATH_RULE, Reader, name_beside, path};
 use super::yaml::quoted;
 use crate::domain::time::parse_duration;
 use crate::domain::watch::DeleteInput;
@@ -36,9 +36,9 @@ pub struct WatchSetting {
 }
 
 texts! {
-    folder: PathBuf = FOLDER, path;
+    folder: PathBuf = PATH_RULE, path;
     preset: String = "a name or a file", |text| path(text).map(|_| text.to_owned());
-    out: PathBuf = FOLDER, path;
+    out: PathBuf = PATH_RULE, path;
     quiet: Duration = QUIET, |text| match parse_duration(text) {
         Ok(span) if span <= LONGEST => Ok(span),
         Ok(_) => Err(format!("`{}` is too long", quoted(text))),
@@ -50,7 +50,6 @@ texts! {
 const LONGEST: Duration = Duration::from_hours(1);
 const QUIET: &str = "a duration such as 10s or 2m, 1h at most; 0 = none, for folders into which whole files are renamed only";
 
-const FOLDER: &str = "a path written in full, or relative to the folder of this file";
 const LIST: &str = "a list of watched folders, such as [{ folder: /srv/in, preset: web-720p, out: /srv/out, delete_input: never }]";
 
 /// Reads the list.
@@ -79,7 +78,7 @@ pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Wat
 /// The same with paths taken from the folder of the file; one without a folder is told and left out.
 pub(super) fn placed(list: Vec<WatchSetting>, reader: &mut Reader<'_>, beside: &Path) -> Vec<WatchSetting> {
     for index in 0..list.len() {
-        reader.require(&format!("watch[{index}].folder"), FOLDER);
+        reader.require(&format!("watch[{index}].folder"), PATH_RULE);
     }
     let named = list.into_iter().filter(|setting| setting.folder.is_some());
     named
@@ -119,9 +118,9 @@ mod tests {
             ("watch: [/srv/in]", "1:9: watch[0]: `/srv/in` is not a mapping; allowed: a mapping with the keys folder, preset, out, delete_input, quiet".to_owned()),
             (
                 "watch: [{ folder: ~/in }]",
-                format!("1:19: watch[0].folder: `~/in`: the ~ of a shell is not known here; allowed: {FOLDER}"),
+                format!("1:19: watch[0].folder: `~/in`: the ~ of a shell is not known here; allowed: {PATH_RULE}"),
             ),
-            ("watch:\n  - preset: web-720p", format!("2:5: watch[0].folder: is missing; allowed: {FOLDER}")),
+            ("watch:\n  - preset: web-720p", format!("2:5: watch[0].folder: is missing; allowed: {PATH_RULE}")),
             (
                 "watch: [{ folder: /in, delete_inputs: never }]",
                 "1:24: watch[0].delete_inputs: unknown key; did you mean `delete_input`?; allowed: folder, preset, out, delete_input, quiet"

@@ -3,7 +3,7 @@
 use super::port::{Effect, StopMode};
 use super::{Active, Engine};
 use crate::domain::command::{Answer, ClientId, Command, JobRequest, MoveTo, RequestId};
-use crate::domain::comparison::under_way::{END_IT, Step};
+use crate::domain::comparison::under_way::{END_IT, JOBS_AT_WORK, Step};
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLevel, Outcome, Phase, Rank, RejectReason, StopReason};
 use crate::domain::profile::Profile;
@@ -146,9 +146,7 @@ impl Engine {
             }
             Step::Begin { .. } if self.state.shutting_down => Err(Refusal::Ending.because("plimsoll is ending")),
             Step::Begin { .. } if !self.state.paused => Err(Refusal::NotHeld.because("the queue is not held; hold it first")),
-            Step::Begin { .. } if !self.active.is_empty() => {
-                Err(Refusal::JobsAtWork.because("jobs are at work: they would measure each other; wait for them, then again"))
-            }
+            Step::Begin { .. } if !self.active.is_empty() => Err(Refusal::JobsAtWork.because(JOBS_AT_WORK)),
             Step::Begin { inputs } => {
                 self.emit(EventKind::ComparisonStarted { inputs });
                 Ok(())

@@ -10,6 +10,11 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::domain::text::{error_words, path_text};
 
+/// That nobody works on this state folder, and what to do, in words.
+pub fn no_server(state_dir: &Path) -> String {
+    format!("no plimsoll works on {}; start one with `plimsoll serve`", path_text(state_dir))
+}
+
 /// Name of the socket that takes requests: for the same user and root.
 pub const CONTROL: &str = "control.sock";
 /// Name of the socket that only shows: for the group too.

@@ -7,6 +7,9 @@ use crate::domain::time::{Mono, Wall, span_words};
 /// The way to end it from a shell, in words.
 pub const END_IT: &str = "`plimsoll compare --stop` ends it";
 
+/// Why none can begin now, in words.
+pub const JOBS_AT_WORK: &str = "jobs are at work: they would measure each other; wait for them, then again";
+
 /// What is known of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnderWay {

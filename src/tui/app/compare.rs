@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::domain::comparison::saved::ComparisonId;
+use crate::domain::comparison::under_way::JOBS_AT_WORK;
 use crate::tui::app::{App, Ask, Mode, Question};
 use crate::tui::input::action::{Act, Effect};
 use crate::tui::pages::Page;
@@ -88,7 +89,7 @@ impl App {
             ));
         }
         if !state.index.active.is_empty() {
-            return Err("jobs are at work: they would measure each other; wait for them, then again".to_owned());
+            return Err(JOBS_AT_WORK.to_owned());
         }
         let waiting = state.index.waiting.iter().filter_map(|(_, id)| state.jobs.get(id));
         let (mut inputs, mut presets) = (Vec::new(), BTreeSet::new());

@@ -17,7 +17,7 @@ use crate::domain::text::{path_text, sanitise};
 use crate::wire::message::{
     self, ClientHello, ClientLine, Facts, Read, Refused, RefusedKind, Resume, SERVER_NAMES, SPOKEN, ServerHello, ServerLine,
 };
-use crate::wire::socket::{self, CONTROL, VIEW};
+use crate::wire::socket::{self, CONTROL, VIEW, no_server};
 use crate::wire::{HELLO_WAIT, SERVER_LINE, START_WAIT};
 
 /// Skipped at most before the hello: what a login shell or sshd has to say.
@@ -96,9 +96,7 @@ fn not_connected(state_dir: &std::path::Path, error: &std::io::Error) -> OpenErr
 
     let folder = path_text(state_dir);
     match error.kind() {
-        NotFound | ConnectionRefused => {
-            OpenError::NoServer(format!("no plimsoll works on {folder}; start one with `plimsoll serve`"))
-        }
+        NotFound | ConnectionRefused => OpenError::NoServer(no_server(state_dir)),
         PermissionDenied => {
             let owner = super::super::peer::owner_of(&state_dir.join(CONTROL)).or_else(|| super::super::peer::owner_of(state_dir));
             let whose = owner.map_or_else(|| "another user".to_owned(), super::super::peer::user_name);

@@ -1,7 +1,5 @@
 //! The console over a comparison: its page, and the run under way on the dashboard.
 
-use std::time::Duration;
-
 use color_eyre::eyre::{Context as _, Result};
 use tokio::sync::oneshot;
 
@@ -9,15 +7,12 @@ use crate::cli::commands::compare::Signals;
 use crate::cli::commands::run::console_options;
 use crate::cli::options::Resolved;
 use crate::cli::planning::ahead::no_look_ahead;
-use crate::cli::session::{Waits, event_loop};
+use crate::cli::session::{AFTER_A_SIGNAL, Waits, event_loop};
 use crate::domain::profile::Profile;
 use crate::runtime::relay::Relay;
 use crate::tui::{self, Closed, TuiError, TuiExit};
 
 use crate::cli::commands::compare::comparison_log::ComparisonLog;
-
-/// How long the end waits for the screen after a signal: it may stand on a terminal that takes nothing any more.
-const AFTER_A_SIGNAL: Duration = Duration::from_secs(1);
 
 /// A console, on a thread of its own.
 pub struct Screen {

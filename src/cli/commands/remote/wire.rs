@@ -9,7 +9,7 @@ use color_eyre::eyre::Result;
 use super::{NO_SERVER, REFUSED};
 use crate::cli::Unavailable;
 use crate::domain::text::{error_words, path_text};
-use crate::wire::socket::{self, CONTROL, VIEW};
+use crate::wire::socket::{self, CONTROL, VIEW, no_server};
 
 /// Carries until one of both ends.
 pub fn carry(state_dir: &Path, view: bool) -> Result<u8> {
@@ -21,7 +21,7 @@ pub fn carry(state_dir: &Path, view: bool) -> Result<u8> {
                 Unavailable { status: REFUSED, why: format!("the plimsoll on {folder} belongs to another user") }
             }
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                Unavailable { status: NO_SERVER, why: format!("no plimsoll works on {folder}; start one with `plimsoll serve`") }
+                Unavailable { status: NO_SERVER, why: no_server(state_dir) }
             }
             _ => Unavailable { status: 1, why: format!("cannot connect to {folder}: {}", error_words(&error)) },
         }

@@ -19,6 +19,7 @@ use crate::headless::counting;
 use crate::headless::lines::LineStyle;
 use crate::host::process::log::joblog::read_latest_log;
 use crate::host::store::{self, Ending, PastRun, StoreError};
+use crate::wire::socket::no_server;
 
 /// The record of a state folder on which no server works.
 pub(super) struct Record<'r> {
@@ -49,7 +50,7 @@ impl<'r> Record<'r> {
         let folder = path_text(&self.resolved.state_dir);
         let on =
             if self.waiting > 0 { "it goes on with what waits, and so do `plimsoll` and `plimsoll run`" } else { "nothing waits" };
-        let none = format!("no plimsoll works on {folder}; start one with `plimsoll serve`: {on}");
+        let none = format!("{}: {on}", no_server(&self.resolved.state_dir));
         let since = |last: &PastRun| LineStyle::terminal(false).time_and_day(last.last);
         match self.last.as_ref().map(|last| (last.ending, last)) {
             None => none,
