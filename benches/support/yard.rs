@@ -10,7 +10,7 @@ use plimsoll::domain::cleanup::{CleanupResult, CleanupVerdict};
 use plimsoll::domain::command::{ClientId, Command, RequestId};
 use plimsoll::domain::event::{Event, JobCounts};
 use plimsoll::domain::job::{Exit, JobId, MediaInfo, Progress, VideoStream};
-use plimsoll::domain::memory::{Budget, JobVitals, MemorySample};
+use plimsoll::domain::memory::{Budget, JobVitals, MemorySample, There};
 use plimsoll::domain::preset::Preset;
 use plimsoll::domain::profile::Profile;
 use plimsoll::domain::state::Backlog;
@@ -168,7 +168,7 @@ impl Yard {
             file_cache: Bytes::mib(340),
             jobs,
             psi_some_avg10: Some(0.1),
-            budget: Some(Budget::whole_machine(Bytes::gib(2))),
+            budget: Some(Budget::new((Bytes::gib(2), There::Machine), None, None)),
             ..MemorySample::default()
         })
     }

@@ -110,11 +110,6 @@ impl Budget {
         Self { bytes, source, available, there, asked }
     }
 
-    /// The machine's memory, nothing asked for.
-    pub fn whole_machine(bytes: Bytes) -> Self {
-        Self::new((bytes, There::Machine), None, None)
-    }
-
     /// The budget here under a profile that names this one; `None` = all there is.
     #[must_use]
     pub fn under(&self, profile: Option<Bytes>) -> Self {

@@ -10,7 +10,7 @@ use plimsoll::domain::cleanup::{CleanupAction, CleanupResult, CleanupTrigger, Cl
 use plimsoll::domain::command::Command;
 use plimsoll::domain::event::{Event, EventKind, MemoryFigures};
 use plimsoll::domain::job::{JobId, MediaInfo, Outcome, Phase, RejectReason, StopReason, VideoStream};
-use plimsoll::domain::memory::{Budget, JobVitals, Level, MemorySample};
+use plimsoll::domain::memory::{Budget, JobVitals, Level, MemorySample, There};
 use plimsoll::domain::preset::{Container, PixelFormat, Preset, SpeedPreset, VideoCodec, VideoPlan};
 use plimsoll::domain::profile::{GUIDE_MARKS, LargeRule, Picture, Profile, SlotLimit, Slots};
 use plimsoll::domain::state::State;
@@ -1125,7 +1125,7 @@ fn sums_that_were_measured_before_the_profile_changed_count_for_nothing() {
     sim.ask(Command::SelectProfile(Box::new(smaller)));
     let before = sim.engine.state().totals.peak_hard;
     let mut tell = |budget: Option<Bytes>| {
-        let budget = Some(Budget::whole_machine(sim.world.memory).under(budget));
+        let budget = Some(Budget::new((sim.world.memory, There::Machine), None, None).under(budget));
         let hard = Bytes::mib(1000);
         let sample = MemorySample { taken: Some(sim.now()), hard, working_set: hard, budget, ..MemorySample::default() };
         sim.engine.step(Now { mono: sim.now(), wall: Wall(0) }, Input::Sample(sample));
@@ -1348,7 +1348,7 @@ fn of_many_random_queues_the_kernel_kills_in_none_and_naively_in_many() {
 #[test]
 fn memory_is_set_aside_for_a_probe_while_it_runs() {
     use plimsoll::domain::command::{ClientId, RequestId};
-    use plimsoll::domain::memory::Budget;
+    use plimsoll::domain::memory::{Budget, There};
     use plimsoll::engine::Engine;
     use plimsoll::engine::port::{Arrived, Effect, Inspection, JobReport, Page, ScanId};
 
@@ -1385,7 +1385,7 @@ fn memory_is_set_aside_for_a_probe_while_it_runs() {
             usage: foreign,
             working_set: foreign,
             hard: foreign,
-            budget: Some(Budget::whole_machine(Bytes::mib(2048))),
+            budget: Some(Budget::new((Bytes::mib(2048), There::Machine), None, None)),
             ..MemorySample::default()
         };
         step(&mut engine, Input::Sample(sample.clone()));

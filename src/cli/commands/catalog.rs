@@ -323,13 +323,14 @@ fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 mod tests {
     use super::*;
     use crate::config::profile;
+    use crate::domain::memory::There;
 
     fn nowhere() -> SearchPaths {
         SearchPaths::default()
     }
 
     fn machine(mb: u64) -> Budget {
-        Budget::whole_machine(Bytes::mib(mb))
+        Budget::new((Bytes::mib(mb), There::Machine), None, None)
     }
 
     fn assert_fits(text: &str) {

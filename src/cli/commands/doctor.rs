@@ -101,12 +101,12 @@ fn report(found: Result<&Ffmpeg, &FfmpegError>, inputs: DoctorInputs) -> Report 
 mod tests {
     use super::*;
     use crate::cli::commands::install::tests::{machine, talk};
-    use crate::domain::memory::Budget;
+    use crate::domain::memory::{Budget, There};
     use crate::domain::units::Bytes;
     use std::path::Path;
 
     fn inputs(folder: &Path) -> DoctorInputs {
-        let budget = Budget::whole_machine(Bytes::gib(2));
+        let budget = Budget::new((Bytes::gib(2), There::Machine), None, None);
         DoctorInputs {
             files: Vec::new(),
             budget: Ok(BudgetReport { budget, profile: "balanced".to_owned(), group: None }),

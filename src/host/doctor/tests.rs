@@ -1,6 +1,7 @@
 //! Reports made up and real.
 
 use super::*;
+use crate::domain::memory::There;
 use crate::domain::preset::{AudioPlan, Container, VideoPlan};
 use crate::host::media::ffmpeg::{Found, Search, fakes, locate};
 
@@ -127,7 +128,7 @@ fn an_encoder_that_is_missing_is_named_with_the_presets_that_want_it() {
 #[test]
 fn a_budget_says_where_it_was_read_and_warns_when_it_is_tight() {
     let report = |profile| {
-        let budget = Budget::whole_machine(Bytes::gib(24)).under(Some(Bytes::mib(profile)));
+        let budget = Budget::new((Bytes::gib(24), There::Machine), None, None).under(Some(Bytes::mib(profile)));
         BudgetReport { budget, profile: "balanced".to_owned(), group: None }
     };
     let check = budget(Ok(&report(2048)));
@@ -140,7 +141,11 @@ fn a_budget_says_where_it_was_read_and_warns_when_it_is_tight() {
 fn this_machine_can_be_examined() {
     let folder = tempfile::tempdir().unwrap();
     let found = locate(&Search::from_env(None)).expect("these tests need ffmpeg on PATH");
-    let report = BudgetReport { budget: Budget::whole_machine(Bytes::gib(2)), profile: "balanced".to_owned(), group: None };
+    let report = BudgetReport {
+        budget: Budget::new((Bytes::gib(2), There::Machine), None, None),
+        profile: "balanced".to_owned(),
+        group: None,
+    };
     let checks = examine(&Request {
         ffmpeg: Ok(&found),
         presets: &shipped(),
