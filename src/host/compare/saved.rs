@@ -64,20 +64,17 @@ impl Writer {
     /// It cannot be written; what was kept before stays.
     pub fn write(&self, text: &[u8]) -> Result<(), KeepError> {
         let to = self.folder.join(format!("{}.{ENDING}", self.id));
-        let part = self.folder.join(format!("{}{UNFINISHED}", self.id));
+        // Named by the comparison, so that the next one knows whose it was. For its owner alone, as `tempfile` makes all.
+        let (name, mut part) = (self.id.to_string(), tempfile::Builder::new());
+        let part = part.prefix(&name).suffix(UNFINISHED).rand_bytes(0);
         let write = || -> io::Result<()> {
-            let mut options = OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(&part)?;
+            let mut file = part.tempfile_in(&self.folder)?;
             file.write_all(text)?;
-            file.sync_all()?;
-            fs::rename(&part, &to)?;
+            file.as_file().sync_all()?;
+            file.persist(&to)?;
             File::open(&self.folder)?.sync_all()
         };
-        write().map_err(|source| {
-            let _ = fs::remove_file(&part);
-            KeepError { path: to.clone(), source }
-        })
+        write().map_err(|source| KeepError { path: to.clone(), source })
     }
 }
 

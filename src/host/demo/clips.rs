@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 use serde::{Deserialize, Serialize};
+use tempfile::TempPath;
 
 use crate::domain::text::{path_text, sanitise};
 use crate::domain::units::{Bytes, MIB};
@@ -277,32 +278,24 @@ fn make(
             if path.symlink_metadata().is_ok() && !list.contains_key(recipe.name) {
                 return Err(ClipError::Foreign { path });
             }
-            let temporary = Temporary(folder.join(format!(".{}.{}.tmp", recipe.name, std::process::id())));
-            make_one(ffmpeg, recipe, &temporary.0, Making { length, h264 })?;
-            let size = fs::metadata(&temporary.0).map_err(io_error("read", &temporary.0))?.len();
+            let temporary = TempPath::try_from_path(folder.join(format!(".{}.{}.tmp", recipe.name, std::process::id())))
+                .map_err(io_error("make", &path))?;
+            make_one(ffmpeg, recipe, &temporary, Making { length, h264 })?;
+            let size = fs::metadata(&temporary).map_err(io_error("read", &temporary))?.len();
             // What was just written is in memory still, and would count before the first job has begun. A hint: no harm without.
-            if let Ok(file) = page_cache::open(&temporary.0) {
+            if let Ok(file) = page_cache::open(&temporary) {
                 page_cache::drop_cache(&file, size, true);
             }
             // The list first: a clip that stands under its name is then always one that the list knows.
             list.insert(recipe.name.to_owned(), Made { recipe: wanted(recipe), size });
             write_list(folder, &list)?;
-            fs::rename(&temporary.0, &path).map_err(io_error("rename to", &path))?;
+            temporary.persist(&path).map_err(|error| io_error("rename to", &path)(error.error))?;
         }
         let size = Bytes(fs::metadata(&path).map_err(io_error("read", &path))?.len());
         clips.push(Clip { path, size, role: recipe.role });
         on_progress(ClipProgress { name: recipe.name, ready: clips.len(), total: RECIPES.len(), reused });
     }
     Ok(clips)
-}
-
-/// A file that is removed when it goes out of scope, unless it was renamed.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -406,12 +399,13 @@ fn read_list(folder: &Path) -> List {
 
 fn write_list(folder: &Path, list: &List) -> Result<(), ClipError> {
     let path = folder.join(LIST);
-    let temporary = Temporary(folder.join(format!("{LIST}.{}.tmp", std::process::id())));
+    let temporary = folder.join(format!("{LIST}.{}.tmp", std::process::id()));
     let write = || {
-        let mut file = File::create(&temporary.0)?;
+        let temporary = TempPath::try_from_path(temporary)?;
+        let mut file = File::create(&temporary)?;
         serde_json::to_writer_pretty(&mut file, list)?;
         file.write_all(b"\n")?;
-        fs::rename(&temporary.0, &path)
+        temporary.persist(&path).map_err(|error| error.error)
     };
     write().map_err(io_error("write", &path))
 }

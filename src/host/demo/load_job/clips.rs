@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tempfile::TempPath;
+
 use crate::domain::job::{MediaInfo, VideoStream};
 use crate::domain::text::sanitise;
 use crate::domain::units::Bytes;
@@ -100,15 +102,13 @@ pub fn make_load_clips(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
         let head = header(&spec.curve, spec.seconds, Some(*frame), size.0);
         let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
         let write = || -> io::Result<()> {
+            let temporary = TempPath::try_from_path(temporary)?;
             let mut file = File::create(&temporary)?;
             file.write_all(head.as_bytes())?;
             file.set_len(head.len() as u64 + size.0)?;
-            fs::rename(&temporary, &path)
+            temporary.persist(&path).map_err(|error| error.error)
         };
-        write().map_err(|source| {
-            let _ = fs::remove_file(&temporary);
-            failed("write", &path)(source)
-        })?;
+        write().map_err(failed("write", &path))?;
         clips.push(path);
     }
     Ok(clips)
