@@ -70,7 +70,7 @@ fn write(ordered: &Receiver<Order>, color: bool, mut file: Option<File>) {
                     let _ = file.write_all(format!("{}\n", for_file.render(&line)).as_bytes());
                 }
                 if line.level != LogLevel::Info {
-                    crate::cli::tell(&format!("{}\n", for_stderr.render(&line)));
+                    crate::cli::write_stderr(&format!("{}\n", for_stderr.render(&line)));
                 }
             }
             Order::Written(told) => drop(told.send(())),
