@@ -11,6 +11,10 @@ check:
 test *ARGS:
     cargo test {{ARGS}}
 
+# The tests so many times beside four processes that spin and one that writes to the disk: none may fail (12 minutes each).
+loaded RUNS="10":
+    tests/loaded.sh {{RUNS}}
+
 # The main job on clips of its own.
 demo *ARGS:
     cargo run --release -- demo --yes {{ARGS}}

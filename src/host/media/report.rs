@@ -1,13 +1,16 @@
-//! The shape of ffprobe's answer, and what it tells of a file.
+//! What ffprobe's answer tells of a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::domain::media::{AudioStream, Colour, Extras, MediaInfo, SubtitleStream, VideoStream};
 use crate::domain::text::{one_line, sanitise};
 use crate::host::media::tracks::best_sound;
+
+mod answer;
+
+use answer::Program;
+pub(super) use answer::{Format, Report, SideData, Stream};
 
 /// Tags of the whole that go along by the same name.
 const CARRIED_TAGS: &[&str] = &[
@@ -29,111 +32,6 @@ const CARRIED_TAGS: &[&str] = &[
 pub(super) const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
 /// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
 const STILL_CODECS: &[&str] = &["mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpeg2000"];
-
-/// ffprobe's JSON; every field may be missing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Report {
-    pub programs: Vec<Program>,
-    pub streams: Vec<Stream>,
-    /// Decoded pictures or blocks of sound, where they were asked for.
-    pub frames: Vec<Frame>,
-    pub chapters: Vec<Chapter>,
-    pub format: Format,
-}
-
-/// One of the programmes that a broadcaster sends together.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Program {
-    pub streams: Vec<Member>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Member {
-    pub index: u32,
-}
-
-/// A picture or a block of sound that was decoded.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Frame {
-    pub stream_index: u32,
-    pub channels: u32,
-    pub channel_layout: String,
-    #[serde(rename = "interlaced_frame")]
-    pub interlaced: u8,
-    pub side_data_list: Vec<SideData>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Stream {
-    pub index: u32,
-    pub codec_type: String,
-    pub codec_name: String,
-    pub codec_tag_string: String,
-    pub width: u32,
-    pub height: u32,
-    pub pix_fmt: String,
-    pub avg_frame_rate: String,
-    pub r_frame_rate: String,
-    pub sample_aspect_ratio: String,
-    pub field_order: String,
-    pub has_b_frames: u32,
-    pub color_range: String,
-    pub color_space: String,
-    pub color_transfer: String,
-    pub color_primaries: String,
-    pub channels: u32,
-    pub channel_layout: String,
-    pub sample_rate: String,
-    pub duration: String,
-    pub nb_frames: String,
-    pub nb_read_packets: String,
-    pub disposition: BTreeMap<String, u8>,
-    pub tags: BTreeMap<String, String>,
-    pub side_data_list: Vec<SideData>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct SideData {
-    #[serde(rename = "side_data_type")]
-    pub kind: String,
-    pub rotation: Option<f64>,
-    pub displaymatrix: String,
-    pub red_x: String,
-    pub red_y: String,
-    pub green_x: String,
-    pub green_y: String,
-    pub blue_x: String,
-    pub blue_y: String,
-    pub white_point_x: String,
-    pub white_point_y: String,
-    pub min_luminance: String,
-    pub max_luminance: String,
-    pub max_content: Option<u32>,
-    pub max_average: Option<u32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Chapter {
-    pub end_time: String,
-    pub tags: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Format {
-    #[serde(rename = "format_name")]
-    pub names: String,
-    pub duration: String,
-    pub start_time: String,
-    pub tags: BTreeMap<String, String>,
-}
 
 /// What the answer tells, beside the file itself.
 pub(super) struct Read {
