@@ -148,7 +148,7 @@ mutant slots 'decided slots are never advised as safer' governor/warnings.rs 's/
 mutant large 'a large job waits for its turn' $S 's/if self\.state\.large_turn\(job\)\.is_some\(\) \{/if false {/'
 mutant large 'a smaller one has the free slot meanwhile' $S 's/passed = passed\.or\(Some\(\*id\)\);/return Turn { passed: Some(*id), ..Turn::default() };/'
 mutant large 'the first in order that may start' $S 's/in \&self\.state\.index\.waiting \{/in self.state.index.waiting.iter().rev() {/'
-mutant large 'a job that was not looked at is waited for' $S 's/else \{ return Turn \{ passed, \.\.Turn::default\(\) \} \};/else { continue };/'
+mutant large 'a job that was not looked at is waited for' $S 's/if job\.media\.is_none\(\) \{/if job.media.is_none() { continue;/'
 mutant large 'who waits is told once' $S 's/self\.slots\.large_told = Some\(id\);//'
 mutant large 'no picture, not large' estimate/model.rs 's/(media\.video\.as_ref\(\)\) else \{ return )0/\1u64::MAX/'
 ! grep -q '\*\*' <(tail -n +8 "$table")

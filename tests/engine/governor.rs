@@ -1554,14 +1554,15 @@ fn the_next_safer_step_from_decided_slots_is_one_with_fewer_than_they_may_come_t
     let failing = |config: EngineConfig| {
         let failure = Failure { cause: Cause::Input, reason: "broken".to_owned() };
         let broken = SimJob { fate: Fate::FailsFirst(9, failure), ..job(40, 30, 3) };
-        let mut sim = start(config, vec![broken; 8]);
+        let mut sim = start(config, vec![broken; 16]);
         finish(&mut sim);
         advised(&sim)
     };
     // On two processors up to three jobs of one thread.
     assert_eq!(failing(auto(2.0, 1)).as_deref(), Some("balanced"));
     assert_eq!(failing(auto(8.0, 1)).as_deref(), Some("fast"));
-    let mut from_fixed = config(4);
+    // Three at once are fewer than four, and a file of 10 MB is too large for it: else it would be the next step.
+    let mut from_fixed = EngineConfig { cores: 2.0, ..config(4) };
     from_fixed.profiles.insert(0, auto(2.0, 1).profile);
     from_fixed.profiles[0].max_file_size = Bytes::mib(1);
     assert_eq!(failing(from_fixed).as_deref(), Some("balanced"), "decided slots are never advised as safer");
