@@ -287,10 +287,10 @@ impl Damage {
         format!("{} lost", extent.split(" or ").next().unwrap_or(&extent))
     }
 
-    /// All of it, in words: `1.2 s or 30 frames could not be decoded: the input is cut off`.
+    /// All of it, in words: `1.2 s or 30 frames lost: the input is cut off`.
     pub fn words(&self) -> String {
         let because = if self.cause.is_empty() { String::new() } else { format!(": {}", self.cause) };
-        format!("{} could not be decoded{because}", self.extent())
+        format!("{} lost{because}", self.extent())
     }
 }
 

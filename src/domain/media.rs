@@ -171,6 +171,9 @@ pub struct AudioStream {
     /// A commentary, a description for the blind, or another track beside the main sound.
     #[serde(default)]
     pub is_aside: bool,
+    /// What else the file marks it as, by ffmpeg's names: `comment`, `original`, `dub` and the like.
+    #[serde(default)]
+    pub flags: Vec<String>,
     /// It belongs to another programme of the recording than the picture.
     #[serde(default)]
     pub is_of_other_program: bool,
@@ -198,6 +201,9 @@ pub struct SubtitleStream {
     pub is_default: bool,
     /// Shown even where subtitles are off: translations of signs and the like.
     pub is_forced: bool,
+    /// What else the file marks it as, by ffmpeg's names: `hearing_impaired` and the like.
+    #[serde(default)]
+    pub flags: Vec<String>,
     /// It belongs to another programme of the recording than the picture.
     pub is_of_other_program: bool,
 }

@@ -118,6 +118,8 @@ fn the_facts_of_sound_tell_right_from_wrong() {
     );
     let bare = "-i @0 -map_metadata -1 -c copy";
     tells_apart(&Fact::StreamTag("audio", "language", &["deu", "ger"]), &german, "-i @0 -c copy", bare);
+    let dubbed = "-i @0 -c copy -disposition:a:0 dub";
+    tells_apart(&Fact::Marked("audio", 0, "dub"), &german, dubbed, "-i @0 -c copy -disposition:a:0 default");
     tells_apart(&Fact::Tag("title", "T"), &german, "-i @0 -c copy", bare);
     // Asked for nothing, ffmpeg leaves the date away.
     tells_apart(&Fact::Taken("2019-07-14"), &german, "-i @0 -map_metadata 0 -c copy", "-i @0 -c copy");

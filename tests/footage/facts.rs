@@ -45,6 +45,8 @@ pub enum Fact {
     Streams(usize, usize, usize),
     /// A tag of the first stream of a kind is one of these.
     StreamTag(&'static str, &'static str, &'static [&'static str]),
+    /// The track of a kind with this number is marked so, by ffmpeg's name.
+    Marked(&'static str, usize, &'static str),
     /// A tag of the file.
     Tag(&'static str, &'static str),
     /// The day it was taken, as a tag or as the file's date.
@@ -139,6 +141,10 @@ impl Fact {
             Self::StreamTag(kind, name, allowed) => {
                 let seen = out.stream_tag(kind, name);
                 ensure(allowed.contains(&seen.as_str()), || format!("{kind} {name} `{seen}`, wanted one of {allowed:?}"))
+            }
+            Self::Marked(kind, number, mark) => {
+                let marks = out.streams(kind).get(*number).map(|stream| stream["disposition"].clone()).unwrap_or_default();
+                ensure(marks[mark] == 1, || format!("{kind} {number} is not marked {mark}: {marks}"))
             }
             Self::Tag(name, wanted) => {
                 ensure(out.tag(name) == *wanted, || format!("{name} `{}`, wanted `{wanted}`", out.tag(name)))

@@ -2,7 +2,8 @@
 
 use crate::clip::{Clip, QUICK, SMALL, bytes, film, film_of};
 use crate::facts::Fact::{
-    Channels, DamageTold, Decodes, Frames, LeftOutTold, LikeInput, Moments, NoCombs, NoDamage, Refused, Seconds, Shows, Tone,
+    Channels, DamageTold, Decodes, Frames, LeftOutTold, LikeInput, Marked, Moments, NoCombs, NoDamage, Refused, Seconds, Shows,
+    Tone,
 };
 use crate::table::{QUICK_720, assert_all, row};
 
@@ -130,6 +131,18 @@ fn the_sound_for_everybody_is_taken_before_that_for_some() {
             row("titled.mkv", two("mkv", "-metadata:s:a:0 title=Audiodeskription -disposition:a 0"), &[Tone(2000.0)]),
         ],
     );
+}
+
+#[test]
+fn marks_of_tracks_go_along() {
+    let text = bytes("srt", "1\n00:00:00,100 --> 00:00:01,500\nHello\n");
+    let sounds = "-f lavfi -i sine=300:d=2 -f lavfi -i sine=2000:d=2 -i @0 -map 0:v -map 1:a -map 2:a -map 3:s";
+    let marks = "-disposition:a:0 default+original -disposition:a:1 comment -disposition:s:0 hearing_impaired";
+    let film = film_of("mkv", &format!("{SMALL}2 {sounds} {QUICK} -c:a aac -c:s srt {marks}"), &[&text]);
+    let archive = "name: archive\nvideo: { codec: libx264, preset: ultrafast, crf: 30 }\n\
+                   audio: { codec: aac, bitrate: 96k, tracks: all }\nsubtitles: keep\ncontainer: mkv\nthreads: 1\n";
+    let marked = [Marked("audio", 0, "original"), Marked("audio", 1, "comment"), Marked("subtitle", 0, "hearing_impaired")];
+    assert_all(archive, &[row("marked.mkv", film, &marked)]);
 }
 
 #[test]

@@ -379,19 +379,22 @@ fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
         set(&place, "title", subtitle.title.as_deref());
     }
     if chosen.sounds.len() > 1 {
-        for number in 0..chosen.sounds.len() {
-            ffmpeg.arg(format!("-disposition:a:{number}")).arg(if number == 0 { "default" } else { "0" });
+        for (number, sound) in chosen.sounds.iter().enumerate() {
+            ffmpeg.arg(format!("-disposition:a:{number}")).arg(marks(number == 0, false, &sound.flags));
         }
     }
     for (number, (subtitle, _)) in chosen.subtitles.iter().enumerate() {
-        let flags = match (subtitle.is_default, subtitle.is_forced) {
-            (true, true) => "default+forced",
-            (true, false) => "default",
-            (false, true) => "forced",
-            (false, false) => "0",
-        };
-        ffmpeg.arg(format!("-disposition:s:{number}")).arg(flags);
+        let marks = marks(subtitle.is_default, subtitle.is_forced, &subtitle.flags);
+        ffmpeg.arg(format!("-disposition:s:{number}")).arg(marks);
     }
+}
+
+/// What a track is marked as, in ffmpeg's form; `0` = nothing.
+fn marks(is_default: bool, is_forced: bool, others: &[String]) -> String {
+    let first = [(is_default, "default"), (is_forced, "forced")];
+    let set = first.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).chain(others.iter().map(String::as_str));
+    let all = set.collect::<Vec<_>>().join("+");
+    if all.is_empty() { "0".to_owned() } else { all }
 }
 
 /// Where a muxer writes the mark under `+bitexact`, found by trying each: the place and the tag. [`crate::host::media::mark`] reads it there.

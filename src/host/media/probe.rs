@@ -55,7 +55,7 @@ const ENTRIES: &str = "format=format_name,duration,start_time\
     :stream=index,codec_type,codec_name,codec_tag_string,width,height,pix_fmt,avg_frame_rate,r_frame_rate,sample_aspect_ratio,\
 field_order,has_b_frames,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
 nb_read_packets\
-    :program_stream=index:stream_disposition=attached_pic,default,comment,visual_impaired,hearing_impaired,descriptions,clean_effects,karaoke,\
+    :program_stream=index:stream_disposition=attached_pic,default,dub,original,captions,comment,visual_impaired,hearing_impaired,descriptions,clean_effects,karaoke,\
 lyrics,forced\
     :stream_tags=DURATION,_STATISTICS_WRITING_APP,language,rotate,title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,\
 episode_id,episode_sort\

@@ -28,6 +28,19 @@ const CARRIED_TAGS: &[&str] = &[
     "episode_id",
     "episode_sort",
 ];
+/// Marks of tracks that go along; which one is shown by default is said anew.
+const CARRIED_FLAGS: &[&str] = &[
+    "dub",
+    "original",
+    "comment",
+    "lyrics",
+    "karaoke",
+    "hearing_impaired",
+    "visual_impaired",
+    "clean_effects",
+    "captions",
+    "descriptions",
+];
 /// Demuxers that learn of a stream only when its first packet comes.
 pub(super) const LATE_DEMUXERS: &[&str] = &["mpegts", "mpeg", "flv", "wtv"];
 /// Codecs of pictures that stand for themselves: beside a film such a stream is its poster.
@@ -46,6 +59,11 @@ pub(super) struct Read {
 impl Stream {
     fn is(&self, disposition: &str) -> bool {
         self.disposition.get(disposition).is_some_and(|set| *set != 0)
+    }
+
+    /// What it is marked as that goes along.
+    fn flags(&self) -> Vec<String> {
+        CARRIED_FLAGS.iter().filter(|flag| self.is(flag)).map(|flag| (*flag).to_owned()).collect()
     }
 
     fn is_cover(&self) -> bool {
@@ -337,6 +355,7 @@ fn audio(stream: &Stream, is_known: bool) -> AudioStream {
         is_default: stream.is("default"),
         is_of_other_program: false,
         is_aside: ASIDE_FLAGS.iter().any(|aside| stream.is(aside)),
+        flags: stream.flags(),
         duration: stream.length(),
         tag: sanitise(name.as_bytes()),
     }
@@ -350,6 +369,7 @@ fn subtitle(stream: &Stream) -> SubtitleStream {
         title: stream.title(),
         is_default: stream.is("default"),
         is_forced: stream.is("forced"),
+        flags: stream.flags(),
         is_of_other_program: false,
     }
 }
