@@ -202,7 +202,6 @@ pub struct SubtitleStream {
     /// Shown even where subtitles are off: translations of signs and the like.
     pub is_forced: bool,
     /// What else the file marks it as, by ffmpeg's names: `hearing_impaired` and the like.
-    #[serde(default)]
     pub flags: Vec<String>,
     /// It belongs to another programme of the recording than the picture.
     pub is_of_other_program: bool,

@@ -33,6 +33,11 @@ pub struct Preset {
 }
 
 impl Preset {
+    /// Its picture is taken as it is, without encoding.
+    pub fn copies_picture(&self) -> bool {
+        self.video.as_ref().is_some_and(|plan| plan.codec == VideoCodec::Copy)
+    }
+
     /// A preset that makes neither picture nor sound yet, with what a file says where it says nothing.
     pub fn new(name: &str, container: Container, threads: u32) -> Self {
         Self {

@@ -52,7 +52,7 @@ fn a_piece_of_a_recording_is_as_long_as_it_is_whatever_the_clock_says() {
 #[test]
 fn pictures_without_times_keep_their_order() {
     let reordered = |ending: &str, more: &str| film(ending, &format!("{SMALL}2 {QUICK} -bf 3 {more}"));
-    // Ultrafast has none of them.
+    // libx264's preset ultrafast makes B-frames only where its parameters say so.
     let avi = reordered("avi", "-x264-params bframes=3:b-adapt=0");
     let raw = reordered("h264", "-x264-params bframes=3:b-adapt=0");
     assert_all(QUICK_720, &[row("reordered.avi", avi.clone(), &[Frames(50, 0), Decodes])]);

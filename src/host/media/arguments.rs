@@ -128,7 +128,7 @@ pub fn command(job: &JobCommand<'_>) -> Result<Command, ArgumentError> {
     if job.media.extras.long_look {
         ffmpeg.args(LONG_LOOK);
     }
-    if preset.video.as_ref().is_some_and(|plan| plan.codec == VideoCodec::Copy) {
+    if preset.copies_picture() {
         // Copied pictures need times that some containers do not hold. Those that are decoded get them from the decoder, which knows
         // their order.
         ffmpeg.args(["-fflags", "+genpts"]);

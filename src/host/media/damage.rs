@@ -66,17 +66,17 @@ pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
         let reason = format!(
             "only {:.0} % of what the input promises could be read: {}; another copy of it is needed",
             share * 100.0,
-            cause(evidence, true)
+            cause(evidence, true, left_out.is_some())
         );
         return Err(Failure { cause: Cause::Input, reason });
     }
     if !is_short && !is_complained && !evidence.lost_sound && left_out.is_none() {
         return Ok(None);
     }
-    Ok(Some(Damage { seconds, frames, cause: cause(evidence, is_short) }))
+    Ok(Some(Damage { seconds, frames, cause: cause(evidence, is_short, left_out.is_some()) }))
 }
 
-fn cause(evidence: &Evidence<'_>, is_short: bool) -> String {
+fn cause(evidence: &Evidence<'_>, is_short: bool, is_left_out: bool) -> String {
     if evidence.lost_sound {
         return "no sound could be decoded".to_owned();
     }
@@ -84,7 +84,7 @@ fn cause(evidence: &Evidence<'_>, is_short: bool) -> String {
     if is_short && (evidence.media.extras.ends_early || ends_before_its_count(evidence)) {
         return "the file ends too early: it is cut off, or was not finished".to_owned();
     }
-    if left_out(evidence).is_some() {
+    if is_left_out {
         return "its times begin anew, as where files are joined byte by byte: what comes then has no place in the output"
             .to_owned();
     }
@@ -127,10 +127,11 @@ fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
 /// How much could be read, and has no place in the output because its times begin anew.
 fn left_out(evidence: &Evidence<'_>) -> Option<Duration> {
     let dropped = evidence.account.dropped;
-    let is_much = |read: &StreamRead| dropped >= DROPPED && dropped >= read.packets / DROPPED_SHARE;
-    let is_dropped = read_of_picture(evidence).is_some_and(|read| is_much(&read));
-    let read = length_read(evidence).filter(|_| evidence.media.extras.is_joined || is_dropped)?;
-    Some(read.saturating_sub(evidence.made)).filter(|left| *left > MUCH)
+    let is_dropped = read_of_picture(evidence).is_some_and(|read| dropped >= DROPPED && dropped >= read.packets / DROPPED_SHARE);
+    if !evidence.media.extras.is_joined && !is_dropped {
+        return None;
+    }
+    Some(length_read(evidence)?.saturating_sub(evidence.made)).filter(|left| *left > MUCH)
 }
 
 /// How long the mapped stream is by what was read of it, whatever its times say.

@@ -269,7 +269,7 @@ fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
 /// Its pictures are stored in another order than they are shown, and nothing tells when.
 fn lacks_times(stream: &Stream, formats: &str) -> bool {
     let is_reordered = matches!(stream.codec_name.as_str(), "h264" | "hevc") && stream.has_b_frames > 0;
-    is_reordered && matches!(formats.split(',').next(), Some("h264" | "hevc" | "avi"))
+    is_reordered && matches!(formats, "h264" | "hevc" | "avi")
 }
 
 /// The picture is turned or mirrored by this matrix, told in rows: `00000000:  65536  0  0` and so on.

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::domain::media::{AudioStream, MediaInfo, SubtitleStream};
-use crate::domain::preset::{AudioCodec, Container, Location, Preset, Subtitles, Tracks, VideoCodec};
+use crate::domain::media::{AudioStream, MediaInfo, SubtitleStream, VideoStream};
+use crate::domain::preset::{AudioCodec, Container, Location, Preset, Subtitles, Tracks};
 use crate::domain::text::sanitise;
 
 /// Titles of tracks beside the main sound, lower case. The flags of the file say the same where they are set.
@@ -95,8 +95,10 @@ pub fn choose<'a>(preset: &Preset, media: &'a MediaInfo) -> Result<Chosen<'a>, U
     }
     check_copies(preset, media, &chosen)?;
     let can_hold_chapters = !matches!(preset.container, Container::Ts | Container::Jpg);
-    chosen.chapters =
-        media.extras.chapters > 0 && media.extras.chapters_are_named && can_hold_chapters && !outlast(preset.container, media);
+    chosen.chapters = media.extras.chapters > 0
+        && media.extras.chapters_are_named
+        && can_hold_chapters
+        && !chapters_outlast_film(preset.container, media);
     if !is_still {
         chosen.left_out = left_out(preset, media, &chosen);
     }
@@ -104,7 +106,7 @@ pub fn choose<'a>(preset: &Preset, media: &'a MediaInfo) -> Result<Chosen<'a>, U
 }
 
 /// The chapters would make the film longer than it is: MP4 and MOV hold them in a track of their own, as long as they say.
-fn outlast(container: Container, media: &MediaInfo) -> bool {
+fn chapters_outlast_film(container: Container, media: &MediaInfo) -> bool {
     let is_in_a_track = matches!(container, Container::Mp4 | Container::M4a | Container::Mov);
     let ends = media.extras.chapters_end.zip(media.duration);
     is_in_a_track && (media.extras.ends_early || ends.is_some_and(|(chapters, film)| chapters > film + CHAPTERS_SLACK))
@@ -166,51 +168,53 @@ pub fn missing_stream(preset: &Preset, media: &MediaInfo) -> Option<String> {
     }
 }
 
+/// What to do about a stream that another container holds.
+const INTO_MKV: &str = "container: mkv holds it, or a codec instead of copy";
+
 /// Streams that are copied have to be such as the container can hold.
 fn check_copies(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Result<(), Unfit> {
-    let container = preset.container;
-    let refuse = |what: &str, codec: &str, way: &str| {
-        let name = &preset.name;
-        Err(Unfit::Copy(format!("{container} cannot hold {what} in {codec}, which the preset {name} copies as it is; {way}")))
-    };
-    let into_mkv = "container: mkv holds it, or a codec instead of copy";
-    if let (Some(plan), Some(stream)) = (&preset.video, &media.video)
-        && plan.codec == VideoCodec::Copy
-        && !holds_picture(container, &stream.codec)
+    if preset.copies_picture()
+        && let Some(stream) = &media.video
     {
-        return refuse("a picture", &stream.codec, into_mkv);
-    }
-    if let (Some(plan), Some(stream)) = (&preset.video, &media.video)
-        && plan.codec == VideoCodec::Copy
-        && stream.has_matrix
-        && !matches!(container, Container::Mp4 | Container::Mov)
-    {
-        return Err(Unfit::Copy(format!(
-            "{container} cannot hold that the picture ({}) is to be turned or mirrored, and the preset {} copies it as it is; \
-             container: mp4 or mov holds it, or a codec instead of copy turns it",
-            stream.codec, preset.name
-        )));
-    }
-    if preset.video.as_ref().is_some_and(|plan| plan.codec == VideoCodec::Copy) {
-        check_trim(preset, media)?;
-        if media.extras.lacks_times {
-            return Err(Unfit::Copy(format!(
-                "the pictures of this {} file have no times of their own and come in another order than they are shown, and the preset \
-                 {} copies them as they are; a codec instead of copy gives them times",
-                sanitise(media.demuxer.as_bytes()),
-                preset.name
-            )));
-        }
+        check_copied_picture(preset, media, stream)?;
     }
     if preset.audio.as_ref().is_some_and(|plan| plan.codec == AudioCodec::Copy)
-        && let Some(sound) = chosen.sounds.iter().find(|sound| !holds_sound(container, &sound.codec))
+        && let Some(sound) = chosen.sounds.iter().find(|sound| !holds_sound(preset.container, &sound.codec))
     {
         let way = if holds_sound(Container::Mkv, &sound.codec) {
-            into_mkv
+            INTO_MKV
         } else {
             "a preset with a codec instead of copy makes it anew"
         };
-        return refuse("sound", &codec_words(sound), way);
+        return Err(cannot_hold(preset, "sound", &codec_words(sound), way));
+    }
+    Ok(())
+}
+
+fn cannot_hold(preset: &Preset, what: &str, codec: &str, way: &str) -> Unfit {
+    let Preset { container, name, .. } = preset;
+    Unfit::Copy(format!("{container} cannot hold {what} in {codec}, which the preset {name} copies as it is; {way}"))
+}
+
+fn check_copied_picture(preset: &Preset, media: &MediaInfo, stream: &VideoStream) -> Result<(), Unfit> {
+    let (container, name) = (preset.container, &preset.name);
+    if !holds_picture(container, &stream.codec) {
+        return Err(cannot_hold(preset, "a picture", &stream.codec, INTO_MKV));
+    }
+    if stream.has_matrix && !matches!(container, Container::Mp4 | Container::Mov) {
+        return Err(Unfit::Copy(format!(
+            "{container} cannot hold that the picture ({}) is to be turned or mirrored, and the preset {name} copies it as it is; \
+             container: mp4 or mov holds it, or a codec instead of copy turns it",
+            stream.codec
+        )));
+    }
+    check_trim(preset, media)?;
+    if media.extras.lacks_times {
+        return Err(Unfit::Copy(format!(
+            "the pictures of this {} file have no times of their own and come in another order than they are shown, and the preset \
+             {name} copies them as they are; a codec instead of copy gives them times",
+            sanitise(media.demuxer.as_bytes())
+        )));
     }
     Ok(())
 }
@@ -329,10 +333,12 @@ fn left_out(preset: &Preset, media: &MediaInfo, chosen: &Chosen<'_>) -> Vec<Stri
         told.push("the cover picture".to_owned());
     }
     if extras.chapters > 0 && !chosen.chapters {
-        let why = match () {
-            () if !extras.chapters_are_named => "not all have names".to_owned(),
-            () if outlast(preset.container, media) => "they go on behind the end of the film".to_owned(),
-            () => format!("{} holds none", preset.container),
+        let why = if !extras.chapters_are_named {
+            "not all have names".to_owned()
+        } else if chapters_outlast_film(preset.container, media) {
+            "they go on behind the end of the film".to_owned()
+        } else {
+            format!("{} holds none", preset.container)
         };
         told.push(format!("{} ({why})", count(extras.chapters as usize, "chapter")));
     }
@@ -372,8 +378,8 @@ fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::media::{Extras, VideoStream};
-    use crate::domain::preset::{AudioPlan, VideoPlan};
+    use crate::domain::media::Extras;
+    use crate::domain::preset::{AudioPlan, VideoCodec, VideoPlan};
     use crate::host::fixtures::quick;
 
     fn sound(index: u32) -> AudioStream {
