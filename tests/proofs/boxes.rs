@@ -577,7 +577,10 @@ fn a_cleanup_after_a_real_conversion_of_300_mb_frees_its_cache_at_once() {
     );
     assert!(before >= Bytes::mib(500), "both files were in memory: {before}");
     assert!(after.0 * 10 <= before.0, "{before} before, {after} after");
-    assert!(result.freed.0.abs_diff((before - after).0) <= MIB, "what it says is what is gone");
+    // The kernel may take pages by itself between the two looks: those are gone as well, and are not to be claimed.
+    let gone = before - after;
+    assert!(result.freed.0 <= gone.0 + MIB, "{} is claimed, {gone} are gone", result.freed);
+    assert!(result.freed.0 * 10 >= gone.0 * 9, "{} is claimed, {gone} are gone", result.freed);
     // Under 150 ms for 300 MB, and these are two files of that size.
     let limit = at_most(Duration::from_millis(150 * before.0.div_ceil(300 * MIB)));
     assert!(Duration::from_millis(result.millis) < limit, "{result:?}, {limit:?}");
