@@ -18,6 +18,7 @@ mod support;
 
 mod arrivals;
 mod compare;
+mod cut_lines;
 mod docs;
 #[cfg(all(feature = "fleet", target_os = "linux"))]
 mod fleet;

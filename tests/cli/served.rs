@@ -18,13 +18,13 @@ use plimsoll::wire::socket::CONTROL;
 use serde_json::Value;
 
 /// A server in a world; it ends with the test.
-struct Server<'w> {
-    world: &'w World,
+pub struct Server<'w> {
+    pub world: &'w World,
 }
 
 impl<'w> Server<'w> {
     /// Starts it in the background. Its jobs wait for [`Server::let_go`].
-    fn start(world: &'w World, args: &[&str]) -> Self {
+    pub fn start(world: &'w World, args: &[&str]) -> Self {
         let mut command = world.command(["serve", "--daemon", "-p", "balanced"]);
         command.arg("--state-dir").arg(world.path("state")).arg("-o").arg(world.path("out"));
         command.arg("--ffmpeg").arg(patient_ffmpeg(world)).args(args);
@@ -34,7 +34,7 @@ impl<'w> Server<'w> {
     }
 
     /// The ffmpegs that wait go on, and those that come do not wait.
-    fn let_go(&self) {
+    pub fn let_go(&self) {
         std::fs::write(self.world.path("state/scratch/go"), "").expect("written");
     }
 
@@ -49,7 +49,7 @@ impl<'w> Server<'w> {
     }
 
     /// The same, where it goes well.
-    fn ok(&self, args: &[&str]) -> String {
+    pub fn ok(&self, args: &[&str]) -> String {
         let said = self.say(args);
         assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
         said.out
@@ -72,7 +72,7 @@ impl<'w> Server<'w> {
     }
 
     /// Waits until so many jobs have a process; before that they are at work too, and can be neither paused nor killed.
-    fn until_running(&self, count: usize) {
+    pub fn until_running(&self, count: usize) {
         let has_process = |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["pid"].is_u64();
         let deadline = Instant::now() + PATIENCE;
         while self.ok(&["jobs", "--json", "--state", "running"]).lines().filter(|line| has_process(line)).count() != count {

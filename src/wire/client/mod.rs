@@ -1,7 +1,8 @@
 //! A front end's end of the wire: connects, and gives a [`Link`] that behaves as one within the process would.
 //!
-//! A console carries its line itself while it waits for updates; a script, which blocks, has a thread that does so. A console's
-//! line that is cut is made again, and what happened meanwhile is told; a script's is not.
+//! A console carries its line itself while it waits for updates; a script, which blocks, has a thread that does so. A line that
+//! is cut is made again, and what happened meanwhile is told: a console's for as long as it takes, that of a script that follows
+//! at once or not at all.
 
 mod dial;
 mod pump;
@@ -36,7 +37,7 @@ pub enum Door {
 /// Who calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caller {
-    /// A person sits there: it is listed, told of others, and its line is made again when it is cut.
+    /// A person sits there: it is listed, told of others, and its line is made again for as long as it takes.
     pub console: bool,
     /// Everything that is known is wanted, and every event after it.
     pub follow: bool,

@@ -107,11 +107,14 @@ impl Pump {
                 self.is_told = false;
                 self.life.clone_from(&line.hello.life);
             }
+            let seq = self.seq;
             self.strange = if self.carry(line).await { self.strange + 1 } else { 0 };
             for (question, _) in std::mem::take(&mut self.questions).into_values() {
                 let _ = question.answer.send(QuestionReply::Answer(Err("the line to the server was cut; ask again".to_owned())));
             }
-            if self.is_left || self.end > RunEnd::NotYet || !self.hello.console {
+            // A script that was stopped for minutes finds its line cut; over one that told it nothing there is nothing to come back to.
+            let is_cut_from_life = self.hello.follow && self.is_told && self.seq != seq;
+            if self.is_left || self.end > RunEnd::NotYet || !(self.hello.console || is_cut_from_life) {
                 return;
             }
             match self.again().await {
@@ -259,7 +262,8 @@ impl Pump {
         self.is_left |= !self.outbox.send(update);
     }
 
-    /// Makes the line again, for as long as it takes; `None` when the front end has gone, or the server talks to it no more.
+    /// Makes the line again: a console's for as long as it takes, a script's at once or not at all. `None` when the front end has
+    /// gone, or there is no line any more.
     async fn again(&mut self) -> Option<Line> {
         let (mut why, mut gone) = (String::new(), false);
         // Once it may have been an accident on the way; twice, and the next line would end alike.
@@ -270,7 +274,8 @@ impl Pump {
         }
         // At once, and then less and less often.
         let waits = std::iter::once(0).chain(TRIES).chain(std::iter::repeat(TRIES[TRIES.len() - 1]));
-        for seconds in waits.skip(self.strange.saturating_sub(1).min(TRIES.len())) {
+        let tries = if self.hello.console { usize::MAX } else { 1 };
+        for seconds in waits.skip(self.strange.saturating_sub(1).min(TRIES.len())).take(tries) {
             if seconds > 0 {
                 let wait = Duration::from_secs(seconds);
                 self.send(Update::Line(LineNews::Lost { why: std::mem::take(&mut why), again_in: wait, gone }));

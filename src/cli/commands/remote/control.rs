@@ -281,7 +281,7 @@ pub fn stop_comparison(resolved: &Resolved) -> Result<u8> {
             Some(Update::Event(event)) => state.apply(&event),
             Some(Update::Snapshot(anew)) => state = anew,
             Some(_) => {}
-            None => break,
+            None => return Err(eyre!("the server has ended")),
         }
     }
     let next = if state.paused { "is held: `plimsoll release` starts jobs again" } else { "goes on" };

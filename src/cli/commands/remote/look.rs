@@ -323,6 +323,8 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
     let mut told = told_already(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
     let mut state = state.clone();
     followed.learn(&state);
+    let mut last = log.lines.last().map_or(state.wall, |line| line.at);
+    let write = |line: &LogLine| write_while_read(format!("{}\n", rendered(line, style)).as_bytes());
     while !followed.has_ended {
         match opened.link.updates.blocking_recv() {
             Some(Update::Event(event)) => {
@@ -332,8 +334,8 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
                     match told.get_mut(text.as_str()) {
                         Some(count) if *count > 0 => *count -= 1,
                         _ => {
-                            let line = LogLine { at: event.at, level: *level, text: text.clone() };
-                            if !write_while_read(format!("{}\n", rendered(&line, style)).as_bytes())? {
+                            last = event.at;
+                            if !write(&LogLine { at: event.at, level: *level, text: text.clone() })? {
                                 return Ok(0);
                             }
                         }
@@ -344,6 +346,13 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
             }
             Some(Update::Snapshot(anew)) => {
                 state = *anew;
+                // Missed are the lines after the last one; of very many only the latest are kept.
+                for line in state.logs.get(&Some(job)).into_iter().flat_map(|ring| &ring.lines).filter(|line| line.at > last) {
+                    if !write(line)? {
+                        return Ok(0);
+                    }
+                }
+                last = last.max(state.wall);
                 if !followed.learn(&state) {
                     // Its end may be among what was missed.
                     let wanted = RowsWanted { jobs: vec![job], limit: 1, ..RowsWanted::default() };
@@ -351,7 +360,10 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
                 }
             }
             Some(_) => {}
-            None => break,
+            None => {
+                crate::cli::write_stderr(&format!("plimsoll: the server has ended before job #{job}\n"));
+                return Ok(1);
+            }
         }
     }
     Ok(0)

@@ -54,11 +54,7 @@ pub fn of_batches(opened: &Opened, batches: &[u64]) -> Result<Waited> {
 
 fn of_jobs(opened: &Opened, jobs: &[JobId]) -> Result<Waited> {
     let mut waited = Waited::default();
-    for some in jobs.chunks(500) {
-        rows::each(&opened.ask, &RowsWanted { jobs: some.to_vec(), ..RowsWanted::default() }, |row| {
-            waited.note(row.job, row.state, row.outcome);
-        })?;
-    }
+    waited.note_rows(&opened.ask, jobs)?;
     match jobs.iter().find(|job| !waited.0.contains_key(job)) {
         Some(unknown) => Err(Usage(format!("there is no job #{unknown}; `plimsoll jobs` lists them")).into()),
         None => Ok(waited),
@@ -97,6 +93,27 @@ impl Waited {
             // It has left the list, or waits beyond it; what was known holds.
             None => {}
         }
+    }
+
+    /// What the store knows of those that have not ended and are not listed: their end, or that they are removed, may be among
+    /// what was missed.
+    fn learn_missed(&mut self, state: &State, ask: &Ask) -> Result<()> {
+        let is_missed = |(job, ended): (&JobId, &Option<bool>)| (ended.is_none() && !state.jobs.contains_key(job)).then_some(*job);
+        let missed: Vec<JobId> = self.0.iter().filter_map(is_missed).collect();
+        for job in &missed {
+            self.0.insert(*job, Some(false));
+        }
+        self.note_rows(ask, &missed)
+    }
+
+    /// Notes what the store knows of these.
+    fn note_rows(&mut self, ask: &Ask, jobs: &[JobId]) -> Result<()> {
+        for some in jobs.chunks(500) {
+            rows::each(ask, &RowsWanted { jobs: some.to_vec(), ..RowsWanted::default() }, |row| {
+                self.note(row.job, row.state, row.outcome);
+            })?;
+        }
+        Ok(())
     }
 
     /// Those that did not end well, once all have ended.
@@ -140,6 +157,7 @@ pub fn until(opened: Opened, mut state: State, mut wanted: Option<Waited>, timeo
                     state = *anew;
                     if let Some(wanted) = &mut wanted {
                         wanted.learn_all(&state);
+                        wanted.learn_missed(&state, &ask)?;
                     }
                 }
                 Some(_) => {}
