@@ -102,9 +102,8 @@ fn scripts_that_wait_go_on_over_a_line_that_was_cut_while_their_server_lives() {
     let words = |said: &Output| String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(waited.status.success(), "{}", words(&waited));
     assert!(followed.status.success(), "{}", words(&followed));
-    let last = |log: &str| log.lines().last().and_then(|line| Some(line.split_once(' ')?.1.to_owned()));
     let told = String::from_utf8(followed.stdout).expect("UTF-8");
-    assert_eq!(last(&told), last(&server.ok(&["logs", "1"])), "it was followed to its end");
+    assert!(told.contains("output in place"), "it was followed to the end of the job: {told}");
 }
 
 #[test]
