@@ -18,7 +18,7 @@ use crate::domain::refusal::{Refusal, Rejection};
 use crate::domain::state::State;
 use crate::domain::stored::{RowState, RowsWanted};
 use crate::domain::text::{many, path_text};
-use crate::runtime::link::Update;
+use crate::runtime::link::{LineNews, Update};
 use crate::wire::client::Opened;
 use crate::wire::look::Look;
 
@@ -251,10 +251,15 @@ pub fn stop(resolved: &Resolved, json: bool) -> Result<u8> {
         let mut waits = state.index.waiting.len() as u64 + state.backlog.jobs;
         // The line ends with the server's goodbye: its state folder is free then.
         while let Some(update) = opened.link.updates.blocking_recv() {
-            if let Update::Event(event) = update
-                && let crate::domain::event::EventKind::RunFinished(summary) = &event.kind
-            {
-                waits = summary.jobs.unfinished;
+            match update {
+                Update::Event(event) => {
+                    if let crate::domain::event::EventKind::RunFinished(summary) = &event.kind {
+                        waits = summary.jobs.unfinished;
+                    }
+                }
+                // It was killed before it could say goodbye, and a service manager has started the next one.
+                Update::Line(LineNews::Back { anew: true }) => break,
+                _ => {}
             }
         }
         told.jobs(at_work, None);
