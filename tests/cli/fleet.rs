@@ -8,7 +8,9 @@ mod plan;
 mod s3;
 mod webapp;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use fixture::{Fleet, Worker, all_done};
@@ -357,4 +359,29 @@ fn a_job_that_is_cancelled_while_its_output_waits_to_be_stored_is_not_left_runni
     fleet.until("it is cancelled", |jobs| jobs[0]["state"] == "cancelled");
     assert_eq!(fleet.outputs(), Vec::<PathBuf>::new());
     worker.drain();
+}
+
+#[test]
+fn a_worker_whose_queue_cannot_be_reached_ends_when_it_is_told_to() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("files")).expect("made");
+    for by_command in [false, true] {
+        let mut command = world.command(["worker", "--queue", "postgres://nobody@127.0.0.1:1/films", "--files"]);
+        command.arg(world.path("files")).arg("--state-dir").arg(world.path("state"));
+        let mut worker = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
+        let mut lines = BufReader::new(worker.stderr.take().expect("piped")).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("trying again")), "it says that it waits for its queue");
+        if by_command {
+            let stopped = say({
+                let mut stop = world.command(["stop", "--state-dir"]);
+                stop.arg(world.path("state"));
+                stop
+            });
+            assert_eq!(stopped.code, Some(0), "{}", stopped.err);
+        } else {
+            rustix::process::kill_process(rustix::process::Pid::from_child(&worker), rustix::process::Signal::TERM).expect("sent");
+        }
+        let rest: Vec<String> = lines.collect();
+        assert_eq!(worker.wait().expect("ends").code(), Some(0), "{rest:?}");
+    }
 }

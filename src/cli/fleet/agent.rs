@@ -16,6 +16,7 @@ use super::held::{Held, Holding, Stage};
 use super::standing;
 use super::steps::{self, Brought, Ending, Told};
 use crate::domain::command::{Command, RequestId};
+use crate::domain::event::Seq;
 use crate::domain::fleet::FleetWorker;
 use crate::domain::state::State;
 use crate::domain::units::Bytes;
@@ -28,6 +29,7 @@ use crate::host::fleet::files::{Files, FilesError};
 use crate::host::fleet::lease::{self, Introduction, Renewed};
 use crate::host::fleet::queue;
 use crate::host::fleet::results::{self, Back, End};
+use crate::host::fleet::schema;
 use crate::host::fleet::spool::{Place, Spool};
 use crate::host::media::ffmpeg::Ffmpeg;
 use crate::runtime::link::{Link, Update};
@@ -79,7 +81,24 @@ impl Agent {
     ///
     /// # Errors
     /// The queue refuses; what is held waits again then.
-    pub async fn run(mut self, link: Link) -> Result<(), QueueError> {
+    pub async fn run(mut self, mut link: Link) -> Result<(), QueueError> {
+        let mut state = State::default();
+        let lease = tokio::select! {
+            lease = self.begin() => lease?,
+            // It need not wait for a queue that cannot be reached. What an earlier life has left stays for the next one.
+            () = told_to_end(&mut link, &mut state) => {
+                link.requests.send(RequestId(1), Command::Shutdown);
+                while link.updates.recv().await.is_some() {}
+                return Ok(());
+            }
+        };
+        let listen = self.listens.then(|| self.db.listen());
+        Worker { state, ..Worker::new(&mut self, link, lease) }.run(listen).await
+    }
+
+    /// Enters the fleet, once its queue can be reached; how long the lease is.
+    async fn begin(&self) -> Result<Duration, QueueError> {
+        steps::patiently(async || schema::check(&self.db).await).await?;
         let others = steps::patiently(async || queue::workers(&self.db).await).await?;
         if let Some(words) = another_ffmpeg(&self.who, &others) {
             if self.same_ffmpeg {
@@ -91,9 +110,21 @@ impl Agent {
                 "plimsoll: {words}; outputs may differ in their bytes (--same-ffmpeg refuses to work so)\n"
             ));
         }
-        let lease = steps::patiently(async || lease::register(&self.db, &self.who).await).await?;
-        let listen = self.listens.then(|| self.db.listen());
-        Worker::new(&mut self, link, lease).run(listen).await
+        steps::patiently(async || lease::register(&self.db, &self.who).await).await
+    }
+}
+
+/// Takes in what the engine tells, until it has ended or is to end.
+async fn told_to_end(link: &mut Link, state: &mut State) {
+    while let Some(update) = link.updates.recv().await {
+        match update {
+            Update::Snapshot(told) => *state = *told,
+            Update::Event(event) => state.apply(&event),
+            Update::Reply(..) | Update::Retold(_) | Update::Playing(_) | Update::Line(_) => {}
+        }
+        if state.draining || state.shutting_down {
+            return;
+        }
     }
 }
 
@@ -188,13 +219,9 @@ impl<'a> Worker<'a> {
 
     async fn run(&mut self, mut listen: Option<watch::Receiver<Notifications>>) -> Result<(), QueueError> {
         // What an earlier life has left, once it is known what the engine has of it.
-        loop {
+        while self.state.seq == Seq(0) {
             match self.link.updates.recv().await {
-                Some(Update::Snapshot(state)) => {
-                    self.state = *state;
-                    break;
-                }
-                Some(_) => {}
+                Some(update) => self.heed(update),
                 None => return self.end("stopped").await,
             }
         }

@@ -13,7 +13,6 @@ use crate::cli::session::serving::host_name;
 use crate::domain::command::Command;
 use crate::domain::text::path_text;
 use crate::host::fleet::lease::Introduction;
-use crate::host::fleet::schema;
 use crate::host::fleet::spool::Spool;
 
 /// Works for a fleet until it is told to end.
@@ -39,7 +38,6 @@ pub fn run(resolved: &Resolved, args: &WorkerArgs) -> Result<u8> {
         let work = async move {
             // The lock of the state folder is held by now: nobody else works in the spool.
             let spool = Spool::open(&state_dir).map_err(|error| eyre!("{}: {error}", path_text(&state_dir)))?;
-            schema::check(&db).await.or_else(|error| if error.is_passing() { Ok(()) } else { Err(error) }).map_err(told)?;
             Agent { db, files, spool, who, listens, same_ffmpeg, ffmpeg: own }.run(link).await.map_err(told)
         };
         LocalSet::new().block_on(runtime, work)
