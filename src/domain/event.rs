@@ -575,7 +575,7 @@ pub struct RunSummary {
     pub cleanups: u64,
     /// Bytes that the cleanups freed.
     pub freed_bytes: Bytes,
-    /// How many of the cleanups found nothing to free.
+    /// How many of the cleanups freed next to nothing: what is written as 0.0 MB.
     #[serde(default)]
     pub cleanups_without_gain: u64,
     /// Times that a job had to wait for memory.

@@ -174,6 +174,7 @@ impl State {
                 self.default_preset.clone_from(preset);
             }
             EventKind::JobQueued { job, input, size_bytes, preset, output, rank } => {
+                self.totals.cleared_rejected.remove(job);
                 self.jobs.insert(
                     *job,
                     Job {
@@ -359,9 +360,15 @@ impl State {
             }
             EventKind::JobMoved { job, rank } => self.set_rank(*job, *rank),
             EventKind::JobRemoved { job, .. } => {
-                if let Some(Job { phase: Phase::Finished(finished), .. }) = self.forget(*job) {
-                    self.totals.cleared.add(finished.outcome, 1);
-                    self.totals.cleared.damaged += u64::from(finished.is_damaged());
+                let cleared = self.forget(*job).map(|job| job.phase);
+                match cleared {
+                    Some(Phase::Finished(finished)) => {
+                        let counts = &mut self.totals.cleared;
+                        counts.add(finished.outcome, 1);
+                        counts.damaged += u64::from(finished.is_damaged());
+                    }
+                    Some(Phase::Rejected(_)) => drop(self.totals.cleared_rejected.insert(*job)),
+                    _ => {}
                 }
             }
             EventKind::MemorySampled(figures) => self.sample(figures),

@@ -203,7 +203,7 @@ impl Lines {
                 line(LogLevel::Warning, Some(self.named(wanted.job)), format!("no room: {}; {}", wanted.reason, wanted.patience()))
             }
             EventKind::RoomFound { job } => line(LogLevel::Info, Some(self.named(*job)), "waits for room no more".to_owned()),
-            // The summary counts those that found nothing to free.
+            // The summary counts those that freed next to nothing.
             EventKind::CleanupFinished { freed_bytes, .. } if freed_bytes.is_next_to_nothing() => Vec::new(),
             EventKind::CleanupFinished { action, freed_bytes, millis, .. } => line(
                 LogLevel::Memory,

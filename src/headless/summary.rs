@@ -18,7 +18,7 @@ fn under(title: &str, summary: &RunSummary) -> String {
     let kills = if summary.oom_kills == 0 { String::new() } else { format!("\n  oom kills      {}", summary.oom_kills) };
     let futile = match summary.cleanups_without_gain {
         0 => String::new(),
-        futile => format!(" ({futile} of them found nothing to free)"),
+        futile => format!(" ({futile} of them freed next to nothing)"),
     };
     let measured = summary.measured_seconds.map_or_else(String::new, |seconds| {
         format!(
@@ -81,7 +81,7 @@ mod tests {
             "9 done, 1 failed, 2 rejected",
             "450 MB of 512 MB (400 MB cannot be dropped; 700 MB with file cache)",
             "3.5 s",
-            "31, freed 812.0 MB (12 of them found nothing to free)",
+            "31, freed 812.0 MB (12 of them freed next to nothing)",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }

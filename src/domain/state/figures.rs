@@ -9,8 +9,23 @@ use crate::domain::state::State;
 use crate::domain::units::Bytes;
 
 impl State {
-    /// Jobs by how they ended, as the last event of a run tells them.
+    /// Jobs by how they ended, as the last event of a run tells them: what the run has done, whether it is still listed or not.
     pub fn job_counts(&self) -> JobCounts {
+        let (listed, cleared) = (self.listed_counts(), &self.totals.cleared);
+        JobCounts {
+            done: listed.done + cleared.done,
+            damaged: listed.damaged + cleared.damaged,
+            already_done: listed.already_done + cleared.already_done,
+            failed: listed.failed + cleared.failed,
+            out_of_memory: listed.out_of_memory + cleared.out_of_memory,
+            rejected: listed.rejected + self.totals.cleared_rejected.len() as u64,
+            cancelled: listed.cancelled + cleared.cancelled,
+            unfinished: listed.unfinished,
+        }
+    }
+
+    /// The same without those that were taken off the list.
+    pub fn listed_counts(&self) -> JobCounts {
         let mut counts = JobCounts {
             damaged: self.index.damaged,
             rejected: self.index.rejected.len() as u64 + self.index.rejected_unlisted,
@@ -23,20 +38,6 @@ impl State {
         counts
     }
 
-    /// The same with those that ended and were taken off the list: what the run has done.
-    pub(super) fn job_counts_with_cleared(&self) -> JobCounts {
-        let (listed, cleared) = (self.job_counts(), &self.totals.cleared);
-        JobCounts {
-            done: listed.done + cleared.done,
-            damaged: listed.damaged + cleared.damaged,
-            already_done: listed.already_done + cleared.already_done,
-            failed: listed.failed + cleared.failed,
-            out_of_memory: listed.out_of_memory + cleared.out_of_memory,
-            cancelled: listed.cancelled + cleared.cancelled,
-            ..listed
-        }
-    }
-
     /// The figures of the run up to the last event, as [`RunSummary`] tells them at its end.
     pub fn figures_so_far(&self) -> RunSummary {
         let totals = &self.totals;
@@ -45,7 +46,7 @@ impl State {
             earlier_profiles: totals.earlier_profiles.clone(),
             budget_bytes: self.lines.budget,
             budget_source: self.budget_source.clone(),
-            jobs: self.job_counts_with_cleared(),
+            jobs: self.job_counts(),
             peak_memory_bytes: totals.peak_hard,
             peak_usage_bytes: totals.peak_usage,
             peak_working_set_bytes: totals.peak_counted,
@@ -142,5 +143,44 @@ impl State {
     /// What is kept under the line for the console, and not used by it or by others now.
     pub fn kept_unused(&self) -> Bytes {
         self.lines.reserve - (self.memory.console_bytes + self.memory.foreign_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{Event, EventKind, Seq};
+    use crate::domain::job::RejectReason;
+    use crate::domain::time::{Mono, Wall};
+
+    #[test]
+    fn what_was_taken_off_the_list_still_counts_and_what_is_put_back_counts_once() {
+        let mut state = State::default();
+        let mut hear = |kind: EventKind| {
+            state.apply(&Event { seq: Seq(state.seq.0 + 1), at: Wall(0), mono: Mono::START, kind });
+            let counts = state.job_counts();
+            (counts.rejected, state.listed_counts().rejected, state.counts_by_state()[7].1)
+        };
+        let queued = || EventKind::JobQueued {
+            job: JobId(1),
+            input: "/v/a.mp4".into(),
+            size_bytes: Bytes::ZERO,
+            preset: "web-720p".to_owned(),
+            output: None,
+            rank: 0,
+        };
+        let rejected = || EventKind::JobRejected {
+            job: JobId(1),
+            input: "/v/a.mp4".into(),
+            size_bytes: Bytes::ZERO,
+            limit_bytes: None,
+            reason: RejectReason::NotAVideo,
+            detail: String::new(),
+        };
+        hear(queued());
+        assert_eq!(hear(rejected()), (1, 1, 1));
+        assert_eq!(hear(EventKind::JobRemoved { job: JobId(1), output: None }), (1, 0, 1), "the run has rejected it");
+        assert_eq!(hear(queued()), (0, 0, 0), "it is looked at again");
+        assert_eq!(hear(rejected()), (1, 1, 1));
     }
 }

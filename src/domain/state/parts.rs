@@ -1,6 +1,6 @@
 //! Parts of what is known: why the queue is held, the history of memory, warnings, notices, logs, totals.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -137,4 +137,7 @@ pub struct Totals {
     /// Jobs that ended and were taken off the list.
     #[serde(default)]
     pub cleared: JobCounts,
+    /// Rejected jobs that were taken off the list. One that is put back is looked at again, and is none of them.
+    #[serde(default)]
+    pub cleared_rejected: BTreeSet<JobId>,
 }

@@ -324,7 +324,7 @@ fn next_steps(app: &App, room: usize) -> Vec<Span<'static>> {
         return Vec::new();
     }
     let (add, retry, quit) = (app.key_label(Act::Add), app.key_label(Act::Retry), app.key_label(Act::Quit));
-    let counts = state.job_counts();
+    let counts = state.listed_counts();
     let bad = counts.failed + counts.out_of_memory;
     let again = if bad > 0 { format!("{retry} runs a failed one again, ") } else { String::new() };
     let ways = [
