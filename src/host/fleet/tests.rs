@@ -80,8 +80,18 @@ pub(super) async fn fleet(lease: Duration) -> Option<Fleet> {
 
 /// A lease that does not run out within a test.
 pub(super) const LONG: Duration = Duration::from_hours(1);
+/// One that is waited for. It begins when what comes before it is done, however long that takes on a busy machine.
+pub(super) const SHORT: Duration = Duration::from_secs(1);
 
 impl Fleet {
+    /// From now on leases are this long, those that run already too.
+    pub(super) async fn set_lease(&self, lease: Duration) {
+        for what in ["fleet SET lease =", "worker SET lease_until = now() +"] {
+            let statement = format!("UPDATE plimsoll.{what} make_interval(secs => $1) RETURNING 1");
+            self.db.rows(&statement, &[(&lease.as_secs_f64(), Type::FLOAT8)]).await.expect("rows");
+        }
+    }
+
     pub(super) async fn worker(&self, name: &str) -> Uuid {
         let id = Uuid::new_v4();
         let who = Introduction {
@@ -190,10 +200,11 @@ async fn eight_workers_share_many_jobs_and_none_is_done_twice_or_lost() {
 
 #[tokio::test]
 async fn a_worker_that_was_given_up_changes_nothing_any_more() {
-    let Some(fleet) = fleet(Duration::from_millis(400)).await else { return };
+    let Some(fleet) = fleet(LONG).await else { return };
     let (stopped, other) = (fleet.worker("stopped").await, fleet.worker("other").await);
     let job = fleet.add(Bytes::mib(10)).await;
     let old = fleet.claim(stopped, Bytes::mib(10)).await.expect("a job");
+    fleet.set_lease(SHORT).await;
     // The other one goes on renewing; the first one says nothing for longer than its lease.
     let new = loop {
         assert!(fleet.beat(other, Bytes::mib(10)).await);
@@ -221,10 +232,11 @@ async fn a_worker_that_was_given_up_changes_nothing_any_more() {
 
 #[tokio::test]
 async fn a_job_that_nobody_took_is_adopted_by_the_box_that_had_it() {
-    let Some(fleet) = fleet(Duration::from_millis(300)).await else { return };
+    let Some(fleet) = fleet(LONG).await else { return };
     let (away, other) = (fleet.worker("away").await, fleet.worker("other").await);
     let job = fleet.add(Bytes::mib(10)).await;
     let old = fleet.claim(away, Bytes::mib(10)).await.expect("a job");
+    fleet.set_lease(SHORT).await;
     while lease::reap(&fleet.db).await.expect("an answer") == 0 {
         assert!(fleet.beat(other, Bytes::ZERO).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -275,8 +287,7 @@ async fn what_a_box_that_began_anew_has_not_found_again_waits_again_or_is_cancel
 
 #[tokio::test]
 async fn nobody_is_given_up_because_the_database_was_away() {
-    let lease = Duration::from_millis(1500);
-    let Some(fleet) = fleet(lease).await else { return };
+    let Some(fleet) = fleet(LONG).await else { return };
     let (first, second) = (fleet.worker("a").await, fleet.worker("b").await);
     fleet.add(Bytes::mib(10)).await;
     let held = fleet.claim(first, Bytes::mib(10)).await.expect("a job");
@@ -290,7 +301,8 @@ async fn nobody_is_given_up_because_the_database_was_away() {
     assert!(fleet.beat(first, Bytes::ZERO).await);
     assert_eq!(results::commit(&fleet.db, &held.hold, &output(&held), "").await.expect("an answer"), Fenced::Done);
     // The control: after the time of a lease one that stays silent is given up.
-    let until = Instant::now() + lease * 20;
+    fleet.set_lease(SHORT).await;
+    let until = Instant::now() + Duration::from_mins(2);
     while queue::workers(&fleet.db).await.expect("rows").iter().any(|worker| worker.r#box == "a" && worker.ended_at.is_none()) {
         assert!(fleet.beat(second, Bytes::ZERO).await);
         lease::reap(&fleet.db).await.expect("an answer");
@@ -550,19 +562,26 @@ async fn a_claim_is_quick_where_a_hundred_thousand_wait_that_do_not_fit() {
     let Some(fleet) = fleet(LONG).await else { return };
     let worker = fleet.worker("a").await;
     let jobs = "INSERT INTO plimsoll.job (input, preset, definition, needs)
-        SELECT 'in/a.mp4', 'web-720p', '{}', (600 + i % 3000) * 1048576::bigint FROM generate_series(1, 100000) i RETURNING 1";
-    fleet.db.rows(&format!("WITH made AS ({jobs}) SELECT count(*) FROM made"), &[]).await.expect("jobs");
+        SELECT 'in/a.mp4', 'web-720p', '{}', (600 + i % 3000) * 1048576::bigint FROM generate_series(1, 10000) i RETURNING 1";
+    for _ in 0..10 {
+        fleet.db.rows(&format!("WITH made AS ({jobs}) SELECT count(*) FROM made"), &[]).await.expect("jobs");
+    }
     fleet.db.rows("ANALYZE plimsoll.job", &[]).await.expect("figures");
-    let mut took: Vec<Duration> = Vec::new();
+    let (mut took, mut plain): (Vec<Duration>, Vec<Duration>) = (Vec::new(), Vec::new());
     for _ in 0..200 {
         let begun = Instant::now();
         assert_eq!(fleet.claim(worker, Bytes::mib(590)).await, None);
         took.push(begun.elapsed());
+        // What any question takes on this machine just now.
+        let begun = Instant::now();
+        fleet.db.rows("SELECT 1", &[]).await.expect("an answer");
+        plain.push(begun.elapsed());
     }
     took.sort();
-    println!("claim with 100,000 that do not fit: median {:?}, 99 % {:?}", took[100], took[197]);
+    plain.sort();
+    println!("claim with 100,000 that do not fit: median {:?}, 99 % {:?}; any question {:?}", took[100], took[197], plain[100]);
     // Thirty milliseconds are the goal on a quiet machine; reading all of them would take longer than this each time.
-    assert!(took[100] < Duration::from_millis(30), "{:?}", took[100]);
+    assert!(took[100] < Duration::from_millis(30) + 5 * plain[100], "{:?}, any question {:?}", took[100], plain[100]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -39,6 +40,15 @@ impl Bench {
         std::fs::create_dir_all(path.parent().expect("has a parent")).expect("makes it");
         std::fs::write(&path, vec![5; (mib * MIB) as usize]).expect("writes");
         path
+    }
+
+    /// How long the disk takes for so much just now.
+    #[allow(clippy::disallowed_methods)] // a measurement
+    fn handing_over(&self, mib: u64) -> Duration {
+        let path = self.file("beside.mp4", mib);
+        let began = Instant::now();
+        File::open(&path).and_then(|file| file.sync_all()).expect("syncs");
+        began.elapsed()
     }
 
     fn cached(path: &Path) -> Bytes {
@@ -98,8 +108,10 @@ fn an_output_just_written_goes_to_disk_first_and_never_takes_long() {
     println!("drop 100 MB just written: {result:?}");
     // A disk that others keep busy takes nothing in the time that it is waited for.
     assert!(result.freed > Bytes::ZERO || u128::from(result.millis) >= page_cache::SETTLE.as_millis(), "{result:?}");
-    assert_eq!(result.freed, before - Bench::cached(&output), "freed is what is no longer there");
-    assert!(result.millis < 2000, "{result:?}");
+    // The kernel may take pages by itself between the two looks: those are gone as well, and are not to be claimed.
+    let gone = before - Bench::cached(&output);
+    assert!(result.freed <= gone && result.freed.0 * 10 >= gone.0 * 9, "{result:?}, {gone} are no longer there");
+    assert!(Duration::from_millis(result.millis) < Duration::from_secs(2) + 3 * bench.handing_over(100), "{result:?}");
     let mut text = Vec::new();
     File::open(&output).expect("opens").read_to_end(&mut text).expect("reads");
     assert!(text.len() == 100 * MIB as usize && text.iter().all(|byte| *byte == 5), "every byte is on disk");
@@ -252,7 +264,7 @@ fn files_of_a_containers_overlay_are_dropped_and_measured_too() {
     bench.ledger.published(JobId(2), output.clone());
     let first = bench.clean(CleanupAction::DropFileCache, Some(JobId(2)));
     println!("drop 20 MB just written to an overlay: {first:?}");
-    assert!(first.millis < 2000, "{first:?}");
+    assert!(Duration::from_millis(first.millis) < Duration::from_secs(2) + 3 * bench.handing_over(20), "{first:?}");
     File::open(&output).and_then(|file| file.sync_all()).expect("syncs");
     bench.ledger.published(JobId(2), output.clone());
     let second = bench.clean(CleanupAction::DropFileCache, Some(JobId(2)));
@@ -289,9 +301,9 @@ fn the_position_of_a_live_ffmpeg_in_its_input_is_respected() {
     let size = std::fs::metadata(&input).expect("is there").len();
     assert!(size > 20 * MIB, "{size}");
     let proc = Path::new("/proc");
-    // Read at four times the speed of life: it takes two seconds.
+    // Read at the speed of life: eight seconds are enough where the machine is busy.
     let child = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-readrate", "4", "-i"])
+        .args(["-v", "error", "-nostdin", "-readrate", "1", "-i"])
         .arg(&input)
         .args(["-c", "copy", "-f", "null", "-"])
         .stdin(Stdio::null())

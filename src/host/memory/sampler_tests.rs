@@ -45,11 +45,16 @@ fn what_attached_consoles_hold_is_the_consoles_own() {
     std::io::BufReader::new(other.stdout.take().expect("a pipe")).read_line(&mut held).expect("it tells");
     let windows = Windows::default();
     let source = SampleSource::new(SamplerConfig { windows: windows.clone(), ..config(Roots::default()) });
-    windows.set(vec![other.id()]);
-    let with = source.sample_now().expect("measures").console;
-    windows.set(Vec::new());
-    let without = source.sample_now().expect("measures").console;
-    assert!(with >= without + Bytes::mib(40), "{with:?} with it, {without:?} without");
+    let console = |pids: Vec<u32>| {
+        windows.set(pids);
+        source.sample_now().expect("measures").console
+    };
+    // Other tests run in this process and move what it holds: between two readings that are alike it is this one alone.
+    let is_counted = (0..200).any(|_| {
+        let (before, with, after) = (console(Vec::new()), console(vec![other.id()]), console(Vec::new()));
+        with >= before.max(after) + Bytes::mib(40)
+    });
+    assert!(is_counted, "what it holds is not counted");
     drop(other.stdin.take());
     other.wait().expect("ended");
 }
@@ -177,9 +182,14 @@ fn under_a_smaller_budget_cached_files_of_ended_jobs_count_and_streamed_ones_onl
     assert_eq!(sample.usage - sample.working_set, Bytes::mib(11));
 }
 
+/// What this thread has taken of a processor: how long it waits for one is no cost.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Prints what a sample costs with four jobs; see it with `--nocapture`, and `--release` for the real figure.
 #[test]
-#[allow(clippy::disallowed_methods)] // measures
 fn a_sample_of_four_jobs_costs_little() {
     let ledger = FileLedger::default();
     let children: Vec<Sleeper> = (0..4).map(|_| Sleeper::start()).collect();
@@ -189,9 +199,9 @@ fn a_sample_of_four_jobs_costs_little() {
     let cost = |what: &str, source: &SampleSource| {
         let mut costs: Vec<Duration> = (0..1000)
             .map(|_| {
-                let began = Instant::now();
+                let began = processor_time();
                 assert_eq!(source.lock().sample(Freshness::AsKept).expect("measures").jobs.len(), 4);
-                began.elapsed()
+                processor_time() - began
             })
             .collect();
         costs.sort_unstable();

@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     fn sleeper() -> Child {
-        Command::new("sleep").arg("60").process_group(0).spawn().expect("sleep runs")
+        Command::new("sleep").arg("600").process_group(0).spawn().expect("sleep runs")
     }
 
     fn begin(dir: &Path) -> (ChildRegistry, Leftovers) {
@@ -356,7 +356,7 @@ mod tests {
         lives.begun(shell.id());
         assert_eq!(begin(dir.path()).1.killed.len(), 1);
         shell.wait().expect("ended");
-        for _ in 0..1000 {
+        for _ in 0..12_000 {
             if !inner.is_alive() {
                 return;
             }

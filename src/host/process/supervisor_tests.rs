@@ -605,7 +605,9 @@ fn a_million_lines_neither_slow_nor_bloat() {
     assert!(told <= 60.0 * (took.as_secs_f64() + 2.0), "{told} lines in {took:?}");
     let file = rig.log_file();
     let kept = file.lines().filter(|line| line.contains("Z [warning] this is line number")).count();
-    let left_out = file.lines().find_map(|l| l.split_once("log full, ")?.1.split(' ').next()?.parse::<usize>().ok()).unwrap_or(0);
+    // A busy disk may be too slow for some of them.
+    let counted = |line: &str| ["log full, ", "disk too slow, "].iter().find_map(|why| Some(line.split_once(why)?.1.to_owned()));
+    let left_out: usize = file.lines().filter_map(|line| counted(line)?.split(' ').next()?.parse::<usize>().ok()).sum();
     assert_eq!(kept + left_out, 1_000_000, "every line is kept or counted");
     assert!(kept > 100_000, "{kept}");
     assert!(file.len() < (16 << 20) + 1000, "{}", file.len());

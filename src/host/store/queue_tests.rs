@@ -126,7 +126,7 @@ impl ProcessIdentity {
     }
 
     fn rows(&self) -> BTreeMap<JobId, (i64, Rank, u32, bool)> {
-        assert!(self.store.flush(Duration::from_secs(10)), "written");
+        assert!(self.store.flush(Duration::from_mins(1)), "written");
         self.store
             .read(|reader| {
                 let mut query = reader.prepare("SELECT id, state, rank, attempts, allowed FROM jobs")?;
@@ -256,7 +256,7 @@ fn an_input_that_waits_or_is_at_work_is_not_queued_twice_and_one_that_has_ended_
     assert_eq!(standing(&life, 3, 0), Standing::Queued);
     assert_eq!(life.store.standing(ScanId(3), once(0, "sound")), Standing::New, "another preset makes another output");
     life.act(2, 0, 0);
-    assert!(life.store.flush(Duration::from_secs(10)));
+    assert!(life.store.flush(Duration::from_mins(1)));
     assert_eq!(standing(&life, 3, 0), Standing::New, "it has ended");
     drop(life);
     let life = ProcessIdentity::begin(dir.path());

@@ -453,7 +453,7 @@ fn a_terminal_that_is_gone_ends_the_console_at_once() {
     watcher.join().expect("joined");
     drop(keys);
     drop(master);
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if child.try_wait().expect("asked").is_some() {
             assert!(gone.exists(), "it ended, but not because it noticed");
             return;

@@ -411,6 +411,7 @@ mod tests {
         log.line(Wall(5), "job 7, try 1: ffmpeg");
         log.line(Wall(9), "[h264 @ 0x55] [error] no frame!");
         log.hand_over();
+        assert!(keeper.flush(Duration::from_mins(1)));
         let read = reader.read(JobId(7), 1).unwrap();
         let line = |at, level, text: &str| LogLine { at: Wall(at), level, text: text.to_owned() };
         let expected = [line(5, LogLevel::Info, "job 7, try 1: ffmpeg"), line(9, LogLevel::Error, "[h264] no frame!")];
@@ -432,6 +433,7 @@ mod tests {
         log.line(Wall(6), "ffmpeg said this a little sooner");
         log.close(Wall(9), "ended");
         own(11, "Memory usage after processing: 1.0MB");
+        assert!(keeper.flush(Duration::from_mins(1)));
         let read = LogReader::new(keeper, dir.path().to_owned()).read(JobId(7), 1).unwrap();
         let line = |at, level, text: &str| LogLine { at: Wall(at), level, text: text.to_owned() };
         let expected = [
@@ -455,6 +457,7 @@ mod tests {
             log.line(wall_now(), text);
             log.close(wall_now(), "ended");
         }
+        assert!(keeper.flush(Duration::from_mins(1)));
         let reader = LogReader::new(keeper.clone(), dir.path().to_owned());
         let texts: Vec<String> = reader.read(JobId(7), 1).unwrap().lines.into_iter().map(|line| line.text).collect();
         // Of the earlier ones as much is kept as one may have, from a whole line on.
