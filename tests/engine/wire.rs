@@ -14,6 +14,7 @@ use plimsoll::domain::state::{Backlog, State};
 use plimsoll::domain::stored::RowsWanted;
 use plimsoll::domain::time::Wall;
 use plimsoll::domain::units::Bytes;
+use plimsoll::domain::watch::{DeleteInput, WatchState, Watched};
 use plimsoll::engine::port::{Effect, Host, Input, Page};
 use plimsoll::runtime::clock::Clock;
 use plimsoll::runtime::driver::Driver;
@@ -684,6 +685,32 @@ fn a_server_that_nobody_needs_any_more_ends_and_one_that_is_needed_does_not() {
     drop(console);
     served.ended.recv_timeout(PATIENCE).expect("nobody is attached, and nothing is left to do");
     assert!(matches!(open(served.path(), Caller::default()), Err(OpenError::NoServer(_))));
+}
+
+#[test]
+fn a_server_does_not_end_while_files_of_a_watched_folder_wait_to_be_complete() {
+    let (served, inputs) = Served::reading(Some(Duration::from_millis(300)));
+    let watched = |waiting| {
+        Input::Watched(Watched {
+            watch: 1,
+            folder: "/in".into(),
+            out: "/out".into(),
+            preset: "sound".to_owned(),
+            state: WatchState::Watching,
+            every_seconds: None,
+            delete_input: DeleteInput::Never,
+            why: None,
+            waiting,
+            first: Vec::new(),
+            taken: 0,
+            overflows: 0,
+        })
+    };
+    inputs.send(watched(1)).expect("the engine listens");
+    inputs.send(Input::Paged(Page::default())).expect("the engine listens");
+    assert!(served.ended.recv_timeout(Duration::from_secs(2)).is_err(), "a film is still being copied there");
+    inputs.send(watched(0)).expect("the engine listens");
+    served.ended.recv_timeout(PATIENCE).expect("nothing waits there any more");
 }
 
 #[test]

@@ -318,7 +318,7 @@ impl Server {
             sleep(look).await;
             let is_idle = self.is_alone() && self.comparing.get() == 0 && !(self.service.is_busy)();
             let state = if is_idle { self.snapshot().await } else { None };
-            let Some(state) = state.filter(|state| state.unended() == 0) else {
+            let Some(state) = state.filter(|state| !awaits_work(state)) else {
                 idle_since = None;
                 continue;
             };
@@ -332,4 +332,9 @@ impl Server {
             }
         }
     }
+}
+
+/// Jobs wait or run, or files of a watched folder wait to be complete, which will be jobs.
+fn awaits_work(state: &State) -> bool {
+    state.unended() > 0 || state.watched.values().any(|watched| watched.waiting > 0)
 }
