@@ -589,6 +589,9 @@ fn what_was_damaged_the_order_of_the_queue_and_why_there_is_no_log_are_told_with
     tells();
     server.ok(&["stop"]);
     tells();
+    std::fs::remove_dir_all(world.path("state/logs")).expect("removed");
+    let gone = server.say(&["logs", "3"]);
+    assert!(gone.code == Some(1) && gone.err.contains("the log of job #3 is not there any more ("), "{}", gone.err);
     // The next server counts it too, and begins held where that is asked.
     drop(server);
     let server = Server::start(&world, &["--hold"]);

@@ -128,17 +128,20 @@ impl LogReader {
 /// It is not there or cannot be read: which file, and why.
 pub fn read_log(dir: &Path, job: JobId, attempt: u32) -> Result<WholeLog, String> {
     let own = log_path(dir, job, attempt);
-    let path = if own.exists() { own } else { earlier_log(dir, job, attempt).unwrap_or(own) };
-    read_whole(&path)
-        .map_err(|error| format!("cannot read the log {}: {}", path_text(&path), crate::host::media::probe::words(&error)))
+    let earlier = || earlier_log(dir.parent()?, run_number(dir)?, job, attempt);
+    let path = if own.exists() { own } else { earlier().unwrap_or(own) };
+    read_found(&path)
 }
 
-/// The log of this try in the folder of an earlier run, the latest first; folders are called by the numbers of the runs.
-fn earlier_log(dir: &Path, job: JobId, attempt: u32) -> Option<PathBuf> {
-    let number = |folder: &Path| folder.file_name()?.to_str()?.parse::<u64>().ok();
-    let own = number(dir)?;
-    let runs = std::fs::read_dir(dir.parent()?).ok()?.flatten().filter_map(|entry| Some((number(&entry.path())?, entry.path())));
-    let mut earlier: Vec<(u64, PathBuf)> = runs.filter(|(run, _)| *run < own).collect();
+/// The number of the run whose folder of logs this is.
+fn run_number(folder: &Path) -> Option<u64> {
+    folder.file_name()?.to_str()?.parse().ok()
+}
+
+/// The log of this try in the folder of a run before `run`, the latest first; `dir` has the folders of all runs.
+fn earlier_log(dir: &Path, run: u64, job: JobId, attempt: u32) -> Option<PathBuf> {
+    let runs = std::fs::read_dir(dir).ok()?.flatten().filter_map(|entry| Some((run_number(&entry.path())?, entry.path())));
+    let mut earlier: Vec<(u64, PathBuf)> = runs.filter(|(number, _)| *number < run).collect();
     earlier.sort_unstable_by_key(|(run, _)| std::cmp::Reverse(*run));
     // A try that was under way when its run was killed is counted anew by the next one: its log is that of the try before.
     let tries = [Some(attempt), attempt.checked_sub(1)];
@@ -151,9 +154,15 @@ fn earlier_log(dir: &Path, job: JobId, attempt: u32) -> Option<PathBuf> {
 /// The log of a try from the latest run that has one, below the folder of all of them, for whoever has no run of its own.
 ///
 /// # Errors
-/// As [`read_log`].
+/// It is not there any more, or cannot be read.
 pub fn read_latest_log(dir: &Path, job: JobId, attempt: u32) -> Result<WholeLog, String> {
-    read_log(&dir.join(u64::MAX.to_string()), job, attempt)
+    let found = earlier_log(dir, u64::MAX, job, attempt);
+    read_found(&found.ok_or_else(|| format!("the log of job #{job} is not there any more ({})", path_text(dir)))?)
+}
+
+fn read_found(path: &Path) -> Result<WholeLog, String> {
+    read_whole(path)
+        .map_err(|error| format!("cannot read the log {}: {}", path_text(path), crate::host::media::probe::words(&error)))
 }
 
 fn read_whole(path: &Path) -> io::Result<WholeLog> {
@@ -398,6 +407,20 @@ mod tests {
         assert_eq!(text(11, 3).as_deref(), Ok("second"), "a try that was never begun again has the log of the one before");
         assert_eq!(text(12, 1).as_deref(), Ok("later"));
         assert!(text(7, 1).unwrap_err().contains("logs/7/3.1.log"), "what comes later is another job's");
+    }
+
+    #[test]
+    fn the_latest_log_of_a_job_is_that_of_the_latest_run_and_one_that_is_gone_is_told_with_the_folder_of_all_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = dir.path().join("logs");
+        for run in [8, 9] {
+            let path = log_path(&runs.join(run.to_string()), JobId(3), 1);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, format!("1970-01-01T00:00:00.000Z run {run}\n")).unwrap();
+        }
+        assert_eq!(read_latest_log(&runs, JobId(3), 1).unwrap().lines[0].text, "run 9");
+        let told = read_latest_log(&runs, JobId(1), 1).unwrap_err();
+        assert_eq!(told, format!("the log of job #1 is not there any more ({})", path_text(&runs)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `status`, `jobs` and `logs` tell where no server works: what is on record, that nothing runs, since when, and how to go
 //! on. Only reads: a server may start meanwhile.
 
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, eyre};
 use serde_json::json;
 
 use super::super::NO_SERVER;
@@ -115,7 +115,7 @@ impl<'r> Record<'r> {
         self.rows(&RowsWanted { jobs: vec![job], ..RowsWanted::default() }, |row| found = Some(row))?;
         let row = with_log(found, job)?;
         let log: WholeLog = read_latest_log(&self.resolved.state_dir.join("logs"), job, row.attempts.max(1))
-            .map_err(|why| no_log_yet(&row).unwrap_or(Usage(why)))?;
+            .map_err(|why| no_log_yet(&row).map_or_else(|| eyre!("{why}"), Into::into))?;
         let style = LineStyle::terminal(self.resolved.line_color_of_stdout());
         write_out(log_text(&log, args.lines, &style).as_bytes())?;
         crate::cli::write_stderr(&format!("plimsoll: {}\n", self.words()));
