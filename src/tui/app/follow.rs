@@ -86,7 +86,9 @@ impl App {
         if is_over && (self.quitting() || self.state.shutting_down || self.state.draining) {
             vec![Effect::Exit]
         } else {
-            self.look_ahead_anew()
+            let mut effects = self.look_ahead_anew();
+            effects.extend(self.look_for_more_of_log());
+            effects
         }
     }
 
@@ -112,12 +114,24 @@ impl App {
         if let Some(file) = &self.log.file {
             let (id, attempt) = (file.job, file.attempt);
             let is_of_this_try = |job: &Job| job.attempts == attempt && !job.phase.holds_slot();
-            if !self.state.jobs.get(&id).is_some_and(is_of_this_try) {
+            if self.state.jobs.get(&id).is_some_and(is_of_this_try) {
+                self.log.note_more(id);
+            } else {
                 self.log.outdate(id);
             }
         }
         if self.frozen.is_none() {
             self.log.drop_outdated();
+        }
+    }
+
+    /// A try has ended, or a line came after its end: the whole file of its log has more than what was read of it.
+    fn note_more_of_log(&mut self, kind: &EventKind) {
+        if let EventKind::JobFinished { job, .. } | EventKind::JobRequeued { job, .. } | EventKind::JobLogged { job: Some(job), .. } =
+            kind
+            && self.state.jobs.get(job).is_some_and(|job| !job.phase.holds_slot())
+        {
+            self.log.note_more(*job);
         }
     }
 
@@ -152,6 +166,7 @@ impl App {
         leaving.retain(|id| !self.state.jobs.contains_key(id));
         self.queue.marked.retain(|id| !leaving.contains(id));
         self.note_beside_state(event, was_held);
+        self.note_more_of_log(&event.kind);
         match &event.kind {
             EventKind::JobProgressed { .. } | EventKind::JobLogged { .. } => return,
             EventKind::RunFinished(_) => self.ended = true,

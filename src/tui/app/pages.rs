@@ -120,8 +120,20 @@ impl App {
             self.say(format!("#{id} was never started: there is no log of it"), true);
             return Vec::new();
         }
-        self.log.file = Some(FileLog { job: id, attempt, read: None, is_old: false });
+        self.log.file = Some(FileLog { job: id, attempt, read: None, is_old: false, has_more: false });
         vec![Effect::Look(Look::Log(id, attempt))]
+    }
+
+    /// Asks once more for the file that is shown where it may have grown; not for a screen that stands still.
+    pub(super) fn look_for_more_of_log(&mut self) -> Vec<Effect> {
+        let is_frozen = self.frozen.is_some();
+        let file = self.log.file.as_mut().filter(|file| file.has_more && !is_frozen);
+        file.map(|file| {
+            file.has_more = false;
+            Effect::Look(Look::Log(file.job, file.attempt))
+        })
+        .into_iter()
+        .collect()
     }
 
     pub(in crate::tui) fn toggle_whole_log(&mut self) -> Vec<Effect> {
@@ -141,8 +153,8 @@ impl App {
                 let is_shown = self.log.file.as_ref().is_some_and(|file| (file.job, file.attempt) == (job, attempt));
                 match &read {
                     Ok(log) => self.job.details.learn_from_log(job, log),
-                    Err(reason) if is_shown => self.say(reason.clone(), true),
-                    // Without it the page says where it stands.
+                    Err(reason) if is_shown && !self.log.has_read() => self.say(reason.clone(), true),
+                    // Without it the page says where it stands, or shows what was read before.
                     Err(_) => {}
                 }
                 self.log.read(job, attempt, read);

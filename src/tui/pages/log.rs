@@ -49,10 +49,24 @@ impl LogPane {
         Some((lines, bottom))
     }
 
-    /// What was read of the file of a try; something else may be shown by now.
+    /// What was read of the file of a try; something else may be shown by now. Where it was read before, that stays rather than
+    /// nothing.
     pub fn read(&mut self, job: JobId, attempt: u32, read: Result<WholeLog, String>) {
-        if let Some(file) = self.file.as_mut().filter(|file| (file.job, file.attempt) == (job, attempt)) {
+        let keeps = read.is_err() && self.has_read();
+        if let Some(file) = self.file.as_mut().filter(|file| (file.job, file.attempt) == (job, attempt) && !keeps) {
             file.read = Some(read);
+        }
+    }
+
+    /// The file that was asked for is there.
+    pub const fn has_read(&self) -> bool {
+        matches!(&self.file, Some(FileLog { read: Some(Ok(_)), .. }))
+    }
+
+    /// Something was written to the log of a try of this job that is not at work any more.
+    pub fn note_more(&mut self, job: JobId) {
+        if let Some(file) = self.file.as_mut().filter(|file| file.job == job) {
+            file.has_more = true;
         }
     }
 

@@ -70,6 +70,32 @@ fn a_log_that_was_read_from_its_file_gives_way_to_the_lines_of_the_next_try() {
 }
 
 #[test]
+fn the_whole_file_of_a_job_at_work_is_read_again_when_the_job_has_ended() {
+    let mut story = Story::new(true);
+    story.queue(1, "a.mp4", 1).start(1, 1).log(Some(1), LogLevel::Info, "a line");
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "g<enter>");
+    let look = vec![Effect::Look(Look::Log(JobId(1), 1))];
+    assert_eq!(press(&mut app, "o"), look);
+    let whole = |text: &str| {
+        let lines = vec![LogLine { at: Wall(0), level: LogLevel::Info, text: text.to_owned() }];
+        Found::Log(JobId(1), 1, Ok(WholeLog { lines, left_out: Bytes::ZERO }))
+    };
+    app.update(Action::Found(Box::new(whole("half of it"))));
+    let from = story.events.len();
+    story.log(Some(1), LogLevel::Info, "another").finish(1, Outcome::Done, 9, 1.0, None);
+    let asked: Vec<Effect> =
+        story.events[from..].iter().flat_map(|event| app.on_update(Update::Event(Box::new(event.clone())))).collect();
+    assert_eq!(asked, look, "once, at the end");
+    // What cannot be read again leaves what is there.
+    app.update(Action::Found(Box::new(Found::Log(JobId(1), 1, Err("cannot read it".to_owned())))));
+    let shown = text(&draw(&mut app, 120, 36));
+    assert!(shown.contains("half of it") && !shown.contains("cannot read it"), "{shown}");
+    app.update(Action::Found(Box::new(whole("all of it"))));
+    assert!(text(&draw(&mut app, 120, 36)).contains("all of it"));
+}
+
+#[test]
 fn the_wheel_scrolls_the_facts_that_are_seen_and_not_the_log_that_is_not() {
     let mut app = screen("job", ColorMode::True, false);
     draw(&mut app, 60, 16);

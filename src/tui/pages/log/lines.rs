@@ -14,6 +14,8 @@ pub struct FileLog {
     pub read: Option<Result<WholeLog, String>>,
     /// Another try of the job may have begun since: the file is dropped as soon as the screen is not frozen.
     pub is_old: bool,
+    /// It may have grown since it was read: the try has ended, or something was written after its end. It is asked for again.
+    pub has_more: bool,
 }
 
 /// Lines of a log, oldest first.
