@@ -56,8 +56,9 @@ impl Engine {
             return Err(Refusal::Ending.because("plimsoll is ending; nothing can be added"));
         }
         if self.state.draining {
-            return Err(Refusal::Draining
-                .because("the queue is draining and takes nothing new; take that back first (E, or `plimsoll drain --undo`)"));
+            return Err(
+                Refusal::Draining.because("the queue is draining and takes nothing new; `plimsoll drain --undo` takes that back")
+            );
         }
         Ok(())
     }

@@ -222,9 +222,9 @@ impl Engine {
             Phase::Finished(finished) if finished.outcome.is_success() => Err(Refusal::Done.because(format!(
                 "job {id} is done; there is nothing to retry (`plimsoll add --overwrite` with its file makes it anew)"
             ))),
-            Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge => {
-                Err(Refusal::TooLarge.because(format!("job {id} is over the size limit; allow it (A, or `plimsoll allow`) or change the profile (p, or `plimsoll profile`)")))
-            }
+            Phase::Rejected(rejected) if rejected.reason == RejectReason::TooLarge => Err(Refusal::TooLarge.because(format!(
+                "job {id} is over the size limit; `plimsoll allow` lets it in, `plimsoll profile` changes the limit"
+            ))),
             Phase::Backoff { .. } => {
                 self.look_for_input(id);
                 self.emit(EventKind::JobReady { job: id });
@@ -248,7 +248,9 @@ impl Engine {
                 Ok(())
             }
             Phase::Rejected(rejected) => {
-                Err(Refusal::NotAllowed.because(format!("job {id} cannot be let in: {}; mend it and retry (r)", rejected.detail)))
+                let detail = &rejected.detail;
+                Err(Refusal::NotAllowed
+                    .because(format!("job {id} cannot be let in: {detail}; mend that, then `plimsoll retry` looks at it again")))
             }
             _ => Err(Refusal::NotRejected.because(format!("job {id} was not rejected"))),
         }
@@ -298,7 +300,7 @@ impl Engine {
 
     fn remove(&mut self, id: JobId) -> Result<(), Rejection> {
         if self.known(id)?.holds_slot() {
-            return Err(Refusal::Running.because(format!("job {id} is running; cancel it first (x)")));
+            return Err(Refusal::Running.because(format!("job {id} is running; `plimsoll cancel` ends it")));
         }
         self.after_lines.remove(&id);
         self.governor.forget(id);

@@ -264,8 +264,8 @@ impl Player {
             // Ctrl-Z: nothing of ours has to be stopped.
             Command::Suspend | Command::Continue | Command::Drain | Command::Undrain | Command::Shutdown => return Ok(()),
             _ => {
-                let keys = "hold or pause (S, space) stands still, sooner and later (K, J) change the speed, first and last ({, }) go 10 s";
-                return Err(Refusal::Replay.because(format!("this is a replay, nothing is run: {keys}")));
+                let words = "hold and pause stand still, sooner and later change the speed, first and last go 10 s";
+                return Err(Refusal::Replay.because(format!("this is a replay, nothing is run: {words}")));
             }
         }
         // Told in the one way that is shown: there is no event for it, since none was recorded.

@@ -13,6 +13,7 @@ use plimsoll::domain::profile::{GuideWords, LargeRule, Mark, MemoryMarks, Pictur
 use plimsoll::domain::refusal::Refusal;
 use plimsoll::domain::units::Bytes;
 use plimsoll::sim::Sim;
+use plimsoll::sim::world::Fate;
 
 /// A path of any bytes that a file system takes, backslashes and what is no UTF-8 among them.
 fn path() -> impl Strategy<Value = PathBuf> {
@@ -116,4 +117,15 @@ fn the_code_of_a_refusal_is_that_of_its_reason_whatever_a_name_or_a_path_says() 
     };
     assert_eq!(code(&["/in"], Some("there is no job 7")), Refusal::UnknownPreset);
     assert_eq!(code(&["job 7 is not running"], None), Refusal::RelativePath);
+}
+
+#[test]
+fn what_refuses_names_commands_and_no_keys_which_a_script_does_not_have() {
+    let mut sim =
+        Sim::new(modelled::config(modelled::profile("balanced", 2, 200), modelled::sound()), vec![modelled::job(Fate::Good, 5)]);
+    sim.ask(Command::Drain);
+    let ask = sim.ask(Command::enqueue(vec!["/in".into()], None));
+    let refused = sim.replies.iter().find(|(known, _)| *known == ask).expect("answered").1.clone();
+    let words = "the queue is draining and takes nothing new; `plimsoll drain --undo` takes that back";
+    assert_eq!(refused.expect_err("refused").why, words);
 }

@@ -3,6 +3,7 @@
 use crate::domain::command::Queued;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::job::{Job, JobId};
+use crate::domain::refusal::Refusal;
 use crate::domain::state::{State, restored_words};
 use crate::domain::text::many;
 use crate::runtime::link::Update;
@@ -75,8 +76,9 @@ impl App {
                 } else if let (Some(what), Err(reason)) = (asked, reply) {
                     // What an event has told just now is not told once more, neither in the last line nor in the list.
                     if !self.events.chronicle.has_just_told(self.state.wall, &reason.why) {
-                        self.say(format!("{what}: {reason}"), true);
-                        self.events.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, format!("{what}: {reason}")));
+                        let told = format!("{what}: {reason}{}", self.key_against(reason.code));
+                        self.say(told.clone(), true);
+                        self.events.chronicle.add(self.state.wall, (Topic::Answer, None, Role::Warn, told));
                     }
                 }
             }
@@ -90,6 +92,18 @@ impl App {
             effects.extend(self.look_for_more_of_log());
             effects
         }
+    }
+
+    /// The key of this window for what a refusal names the command of.
+    fn key_against(&self, refusal: Refusal) -> String {
+        let (act, does) = match refusal {
+            Refusal::Draining => (Act::Drain, "does so"),
+            Refusal::TooLarge => (Act::Allow, "lets it in"),
+            Refusal::NotAllowed => (Act::Retry, "does so"),
+            Refusal::Running => (Act::Cancel, "does so"),
+            _ => return String::new(),
+        };
+        format!(" (here {} {does})", self.key_label(act))
     }
 
     /// Everything is known anew: at another point of the order, or of a recording.

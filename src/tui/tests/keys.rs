@@ -196,6 +196,18 @@ fn a_click_selects_the_row_under_it_and_the_wheel_scrolls() {
     assert_eq!(app.selected(), Some(JobId(21)), "the heading selects nothing");
 }
 
+#[test]
+fn a_refusal_that_names_a_command_names_the_own_key_of_the_window_too() {
+    use crate::domain::refusal::Refusal;
+    let change = KeyChange { action: "drain".to_owned(), keys: vec!["B".to_owned()] };
+    let mut app = busy(true).app(Settings { keys: Keymap::with(&[change]).expect("fits"), ..settings(ColorMode::True, false) });
+    let sent = press(&mut app, "S");
+    let [Effect::Send(id, _)] = sent[..] else { panic!("{sent:?}") };
+    app.on_update(Update::Reply(id, Err(Refusal::Draining.because("it drains; `plimsoll drain --undo` takes that back"))));
+    let told = app.toast().expect("told").text.clone();
+    assert!(told.ends_with("`plimsoll drain --undo` takes that back (here B does so)"), "{told}");
+}
+
 /// Presses keys that are not on a Latin keyboard.
 fn press_foreign(app: &mut App, typed: &str) -> Vec<Effect> {
     let event = |c| crossterm::event::Event::Key(crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char(c)));
