@@ -49,7 +49,7 @@ impl Drop for Lock {
 pub enum InstanceError {
     /// Another plimsoll works on it.
     #[error(
-        "another plimsoll{} works on the state folder {folder}; hand it files with `plimsoll add`, end it with `plimsoll stop`, or choose another folder with --state-dir",
+        "another plimsoll{} works on the state folder {folder}; hand it files with `plimsoll add`, or wait for it where it is a `plimsoll run`, which takes nothing new and ends with its queue; end it with `plimsoll stop`, or choose another folder with --state-dir",
         holder.map_or_else(String::new, |pid| format!(" (process {pid})"))
     )]
     Taken {
@@ -147,7 +147,7 @@ mod tests {
         let first = Instance::claim(&state).expect("free");
         assert!(is_held(&state));
         let text = refusal(&state);
-        for words in [&format!("process {}", std::process::id()), "--state-dir", "new/state"] {
+        for words in [&format!("process {}", std::process::id()), "ends with its queue", "--state-dir", "new/state"] {
             assert!(text.contains(words), "{words} is missing in {text}");
         }
         Instance::claim(&dir.path().join("other")).expect("another folder is another matter");
