@@ -127,6 +127,16 @@ fn a_page_without_jobs_acts_on_none_and_says_so() {
 }
 
 #[test]
+fn a_filter_that_lets_nothing_of_a_long_queue_through_tells_how_many_wait_behind_the_list() {
+    let mut story = long_queue();
+    story.emit(EventKind::BacklogChanged { jobs: 1476, bytes: Bytes::gib(1) });
+    let mut app = story.app(settings(ColorMode::True, false));
+    press(&mut app, "/zzz<enter>");
+    let shown = text(&draw(&mut app, 120, 36));
+    assert!(shown.contains("no listed job matches; 1,476 more wait behind the list; esc clears it"), "{shown}");
+}
+
+#[test]
 fn a_drain_is_taken_back_by_the_key_that_began_it() {
     let mut story = busy(true);
     story.emit(EventKind::DrainStarted);

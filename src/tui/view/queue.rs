@@ -291,7 +291,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         .row_highlight_style(theme.selection());
     StatefulWidget::render(table, inner, buf, &mut chosen);
     if window.ids.is_empty() {
-        let words = if jobs > 0 {
+        let words = if jobs > 0 && state.backlog.jobs > 0 {
+            let (more, back) = (state.backlog.jobs, app.key_label(Act::Back));
+            let wait = if more == 1 { "waits" } else { "wait" };
+            format!("no listed job matches; {} more {wait} behind the list; {back} clears it", thousands(more))
+        } else if jobs > 0 {
             format!("no job matches the filter; {} clears it", app.key_label(Act::Back))
         } else if app.is_over() {
             app.over_words()

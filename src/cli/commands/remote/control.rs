@@ -179,7 +179,8 @@ impl Staying {
 fn off_the_list(opened: &Opened, verb: JobVerb, job: JobId) -> Option<Rejection> {
     let row = rows::page(&opened.ask, &RowsWanted { jobs: vec![job], limit: 1, ..RowsWanted::default() }).ok()?.pop()?;
     if matches!(row.state, RowState::Waiting | RowState::Running) {
-        let why = "it waits further back than the server's list reaches; it comes onto the list as others end";
+        let why = "it waits further back than the server's list reaches, where nothing can be done with it; it comes onto the list as \
+                   others end or are cancelled: ask again then";
         return Some(Refusal::NotListed.because(why));
     }
     let add = format!("`plimsoll add --preset {} '{}'` queues it anew", row.preset, path_text(&row.input));
