@@ -25,12 +25,11 @@ impl App {
     pub(super) fn mark(&mut self, act: Act) {
         let shown = shown(self.frozen.as_deref(), &self.state);
         if act == Act::MarkAll {
+            self.queue.mark_all(shown);
             if self.queue.marked.is_empty() {
-                self.queue.mark_all(shown);
-                self.say_marked();
-            } else {
-                self.queue.marked.clear();
                 self.say("no job is marked".to_owned(), false);
+            } else {
+                self.say_marked();
             }
             return;
         }

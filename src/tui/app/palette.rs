@@ -100,7 +100,7 @@ const fn alone(act: Act) -> Option<&'static str> {
         Act::MoveLast => "move the job to the end of the queue",
         Act::Mark => "mark the job, or take its mark away",
         Act::MarkRange => "mark all from the last mark to here",
-        Act::MarkAll => "mark all that is listed, or none",
+        Act::MarkAll => "mark all that the filter shows; again: none of it",
         Act::Doctor => "examine ffmpeg, memory, rights and the disk",
         Act::Watched => "show the watched folders",
         _ => return None,

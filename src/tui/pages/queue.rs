@@ -174,10 +174,15 @@ impl QueuePane {
         true
     }
 
-    /// All that is shown is marked.
+    /// All that is shown is marked; where it is already, none of it any more. What the filter hides keeps its marks.
     pub fn mark_all(&mut self, state: &State) {
         let rows = self.rows(state);
-        let all = std::iter::successors(rows.first(), |key| rows.after(*key)).map(|key| key.id).collect();
-        self.marked = all;
+        let all = std::iter::successors(rows.first(), |key| rows.after(*key)).map(|key| key.id);
+        let all: BTreeSet<JobId> = all.collect();
+        if all.is_subset(&self.marked) {
+            self.marked.retain(|id| !all.contains(id));
+        } else {
+            self.marked.extend(all);
+        }
     }
 }

@@ -127,6 +127,20 @@ fn a_page_without_jobs_acts_on_none_and_says_so() {
 }
 
 #[test]
+fn all_that_the_filter_shows_is_marked_also_where_some_of_it_is_and_unmarked_where_all_of_it_is() {
+    let mut app = long_queue().app(settings(ColorMode::True, false));
+    press(&mut app, "gv*");
+    assert_eq!(app.marks(), (30, 0));
+    press(&mut app, "*");
+    assert_eq!(app.marks(), (0, 0));
+    // What the filter hides is neither marked nor loses its mark.
+    press(&mut app, "gv/state:queued<enter>*");
+    assert_eq!(app.marks(), (29, 1));
+    press(&mut app, "*");
+    assert_eq!(app.marks(), (1, 1));
+}
+
+#[test]
 fn a_filter_that_lets_nothing_of_a_long_queue_through_tells_how_many_wait_behind_the_list() {
     let mut story = long_queue();
     story.emit(EventKind::BacklogChanged { jobs: 1476, bytes: Bytes::gib(1) });
