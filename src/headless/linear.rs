@@ -3,7 +3,7 @@
 
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Read as _, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,10 +130,11 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
     let mut lines = Lines::default();
     let mut told = BTreeSet::new();
     let (mut number, mut open, mut is_told, mut leaving) = (0, true, false, false);
-    let mut pending = BTreeSet::new();
-    let mut ask = |pending: &mut BTreeSet<u64>, link: &Link, command| {
+    // What was asked and has no answer, each with the job that it moves.
+    let mut pending = BTreeMap::new();
+    let mut ask = |pending: &mut BTreeMap<u64, Option<JobId>>, link: &Link, command| {
         number += 1;
-        pending.insert(number);
+        pending.insert(number, if let Command::Move(job, _) = &command { Some(*job) } else { None });
         let _ = link.requests.send(RequestId(number), command);
     };
     let given = commands.len() as u64;
@@ -185,10 +186,14 @@ pub async fn follow(mut link: Link, asking: Asking, linear: Linear, mut out: imp
                     lines.learn(&left.state);
                 }
                 Some(Update::Reply(RequestId(id), answer)) => {
-                    pending.remove(&id);
+                    let moved = pending.remove(&id).flatten().filter(|_| answer.is_ok());
                     if id <= given {
                         left.is_refused |= answer.is_err();
                         wanted.take(answer.as_ref().ok(), &left.state);
+                    }
+                    // Its place is told by no event that has a line.
+                    if let Some(job) = moved {
+                        print(&mut out, &left.state.moved_words(job));
                     }
                     if let Some(later) = answer.as_ref().ok().and_then(|answer| answer.later.as_ref()) {
                         print(&mut out, &format!("{later}; uncompare ends it"));
@@ -308,6 +313,9 @@ impl Linear {
             "jobs" => return Asked::Tell(words::jobs(state, rest == "all")),
             "warnings" => return Asked::Tell(words::warnings(state)),
             "profiles" => return Asked::Tell(self.list_profiles(state)),
+            "profile" if rest.is_empty() => {
+                return Asked::Tell("profile which? Give its name; profiles lists them".to_owned());
+            }
             "profile" => match self.profiles.iter().find(|profile| profile.name == rest) {
                 Some(profile) => Command::SelectProfile(Box::new(profile.clone())),
                 None => return Asked::Tell(format!("no profile is called `{}`; profiles lists them", sanitise(rest.as_bytes()))),
@@ -484,6 +492,7 @@ mod tests {
         assert_eq!(read("cancel 9"), Asked::Tell("there is no job 9; jobs lists them".to_owned()));
         assert_eq!(read("cancel"), Asked::Tell("cancel which job? Give its number, as in cancel 17".to_owned()));
         assert_eq!(read("profile x\u{1b}[2J"), Asked::Tell("no profile is called `x␛[2J`; profiles lists them".to_owned()));
+        assert_eq!(read("profile"), Asked::Tell("profile which? Give its name; profiles lists them".to_owned()));
         for leaves in ["quit", "exit", "leave"] {
             assert_eq!(read(leaves), Asked::Leave, "jobs at work are not ended by it");
         }
@@ -521,6 +530,18 @@ mod tests {
         let refused = Update::Reply(RequestId(1), Err(crate::domain::refusal::Refusal::Other.because("no video".to_owned())));
         let (out, _, left) = play(&[], vec![add], vec![refused], linear(true), true);
         assert!(left.is_refused && out.contains("refused: no video"), "{out}");
+    }
+
+    #[test]
+    fn a_drain_its_end_and_a_move_are_told() {
+        let moved = EventKind::JobMoved { job: JobId(2), rank: 0 };
+        let events = [queued(1, "/v/a.mp4"), queued(2, "/v/b.mp4"), EventKind::DrainStarted, EventKind::DrainStopped, moved];
+        let mut told: Vec<Update> = (1..).zip(events).map(|(seq, kind)| event(seq, kind)).collect();
+        told.push(Update::Reply(RequestId(1), Ok(Answer::default())));
+        let (out, ..) = play(&["leave"], vec![Command::Move(JobId(2), MoveTo::First)], told, linear(false), true);
+        for words in ["draining: takes nothing new", "draining no more: takes new", "moved #2: it is the 1st of those that wait"] {
+            assert!(out.contains(words), "{words} is missing in {out}");
+        }
     }
 
     #[test]

@@ -219,6 +219,10 @@ impl Lines {
             }
             EventKind::QueuePaused => line(LogLevel::Info, None, "the queue is held".to_owned()),
             EventKind::QueueResumed => line(LogLevel::Info, None, "the queue is released".to_owned()),
+            EventKind::DrainStarted => {
+                line(LogLevel::Info, None, "draining: takes nothing new, ends after what is queued".to_owned())
+            }
+            EventKind::DrainStopped => line(LogLevel::Info, None, "draining no more: takes new files again, and stays".to_owned()),
             EventKind::ComparisonStarted { inputs } => {
                 let text = format!("a comparison of {} has the machine; the queue waits for it; {END_IT}", many(*inputs, "input"));
                 line(LogLevel::Info, None, text)

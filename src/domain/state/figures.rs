@@ -87,6 +87,19 @@ impl State {
         (self.index.backoff.len() + self.index.waiting.len()) as u64 + self.backlog.jobs
     }
 
+    /// Where a waiting job that was moved stands now, among those that are listed.
+    pub fn moved_words(&self, id: JobId) -> String {
+        let place = self.index.waiting.iter().position(|(_, waiting)| *waiting == id);
+        let Some(place) = place.map(|place| place + 1) else { return format!("moved #{id}") };
+        let ending = match (place % 10, place % 100) {
+            (1, place) if place != 11 => "st",
+            (2, place) if place != 12 => "nd",
+            (3, place) if place != 13 => "rd",
+            _ => "th",
+        };
+        format!("moved #{id}: it is the {place}{ending} of those that wait")
+    }
+
     /// Nothing waits, and nothing is at work.
     pub fn is_idle(&self) -> bool {
         self.index.active.is_empty() && self.waiting() == 0

@@ -45,7 +45,7 @@ impl App {
             Update::Reply(id, reply) => {
                 let asked = self.pending.remove(&id);
                 let added = self.adding.remove(&id);
-                let promised = self.promised.remove(&id).or_else(|| self.moved.remove(&id).map(|job| self.place_words(job)));
+                let promised = self.promised.remove(&id).or_else(|| self.moved.remove(&id).map(|job| self.state.moved_words(job)));
                 self.close_step(id, reply.is_ok());
                 if reply.is_err() && self.quitting == Some(id) {
                     self.quitting = None;

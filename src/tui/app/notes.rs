@@ -73,23 +73,6 @@ impl App {
         }
     }
 
-    /// Where a job that was moved stands now.
-    pub(super) fn place_words(&self, id: JobId) -> String {
-        let place = self.state.index.waiting.iter().position(|(_, waiting)| *waiting == id);
-        match place.map(|place| place + 1) {
-            Some(place) => {
-                let ending = match (place % 10, place % 100) {
-                    (1, place) if place != 11 => "st",
-                    (2, place) if place != 12 => "nd",
-                    (3, place) if place != 13 => "rd",
-                    _ => "th",
-                };
-                format!("moved #{id}: it is the {place}{ending} of those that wait")
-            }
-            None => format!("moved #{id}"),
-        }
-    }
-
     /// What is said when this is done, where the screen alone does not show it; with the way back.
     pub(super) fn done_words(&self, command: &Command) -> Option<String> {
         let (retry, undo) = (self.key_label(Act::Retry), self.key_label(Act::Undo));
