@@ -291,7 +291,7 @@ pub(super) fn opened_host(host: HostConfig, inputs: mpsc::UnboundedSender<Input>
 pub(super) fn refused(error: &InstanceError) -> color_eyre::Report {
     match error {
         InstanceError::Taken { .. } => Busy(error.to_string()).into(),
-        InstanceError::Unwritable { .. } => Usage(error.to_string()).into(),
+        InstanceError::NoFolder { .. } | InstanceError::Unwritable { .. } => Usage(error.to_string()).into(),
     }
 }
 

@@ -140,7 +140,8 @@ impl Engine {
     pub(super) fn reject_if_too_large(&mut self, id: JobId) -> bool {
         let Some(job) = self.job(id) else { return false };
         let Some(limit) = self.size_limit_exceeded(job) else { return false };
-        let detail = format!("{} is over the {limit} limit", job.size);
+        let profile = self.state.profile.as_ref().map(|profile| format!(" of profile {}", profile.name)).unwrap_or_default();
+        let detail = format!("{} is over the {limit} limit{profile}; another profile or `plimsoll allow` lets it in", job.size);
         self.reject(id, RejectReason::TooLarge, Some(limit), detail);
         true
     }

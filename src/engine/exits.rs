@@ -177,7 +177,10 @@ impl Engine {
             Exit::Code(code) if code == 0 || said.cause == Cause::Room => said.reason,
             // The signal is how the kernel keeps to the limit.
             Exit::Signal(_) if said.cause == Cause::Scratch => said.reason,
-            Exit::Code(code) => format!("{} (exit code {code})", said.reason),
+            Exit::Code(code) => {
+                let number = format!("(exit code {code})");
+                if said.reason.contains(&number) { said.reason } else { format!("{} {number}", said.reason) }
+            }
             Exit::Signal(signal) => format!("ended by signal {signal}: {}", said.reason),
         };
         Ending { outcome: Outcome::Failed, reason, cause: said.cause, exit }
@@ -304,6 +307,13 @@ impl Engine {
         self.finish(id, Ending { outcome, reason, cause: Cause::Host, exit }, None);
     }
 
+    /// A reason that begins with how the job ended says that once. What the operator wanted is no error.
+    fn log_bad_end(&mut self, id: JobId, outcome: Outcome, reason: &str) {
+        let (word, is_wanted) = (outcome.word(), outcome == Outcome::Cancelled);
+        let text = if reason.starts_with(word) { reason.to_owned() } else { format!("{word}: {reason}") };
+        self.log(Some(id), if is_wanted { LogLevel::Warning } else { LogLevel::Error }, text);
+    }
+
     fn finish(&mut self, id: JobId, ending: Ending, published: Option<Published>) {
         let active = self.active.remove(&id).unwrap_or_default();
         self.forget_room(id);
@@ -314,7 +324,7 @@ impl Engine {
         self.governor.forget(id);
         self.note_ended(ending.outcome);
         if !is_success {
-            self.log(Some(id), LogLevel::Error, format!("{}: {}", ending.outcome.word(), ending.reason));
+            self.log_bad_end(id, ending.outcome, &ending.reason);
         }
         let (exit_code, signal) = ending.exit.map_or((None, None), Exit::code_and_signal);
         let (output, damage, left_out) =

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::comparison::under_way::END_IT;
 use crate::domain::event::{Event, EventKind};
-use crate::domain::job::{JobId, LogLevel, StopReason};
+use crate::domain::job::{JobId, LogLevel, Outcome, StopReason};
 use crate::domain::state::{Held, State, restored_words};
 use crate::domain::text::{file_name_text, many, path_text, percent};
 use crate::domain::time::{Mono, Wall, seconds_words, span_words};
@@ -151,8 +151,11 @@ impl Lines {
             {
                 self.told.remove(job);
                 let output = output.as_ref().map(|path| path_text(path)).unwrap_or_default();
-                let how =
-                    format!("{}: {output} in {}, peak {}", outcome.word(), seconds_words(*seconds), peak_memory_bytes.whole());
+                let how = match outcome {
+                    // Nothing was run for it.
+                    Outcome::AlreadyDone => format!("already done: {output}"),
+                    _ => format!("done: {output} in {}, peak {}", seconds_words(*seconds), peak_memory_bytes.whole()),
+                };
                 let mut lines = line(LogLevel::Info, Some(self.named(*job)), how);
                 let damage = damage.as_ref().map(|damage| (LogLevel::Warning, format!("damage: {}", damage.words())));
                 let left_out = (!left_out.is_empty()).then(|| (LogLevel::Info, format!("left out: {}", left_out.join(", "))));
@@ -343,6 +346,24 @@ mod tests {
             .collect();
         assert_eq!(told[..9], [10, 20, 30, 40, 50, 110, 170, 230, 290]);
         assert_eq!(told.len(), 24);
+    }
+
+    #[test]
+    fn what_was_done_already_is_told_without_a_time_and_a_peak() {
+        let line = Lines::default().of(&event(EventKind::JobFinished {
+            job: JobId(3),
+            outcome: Outcome::AlreadyDone,
+            output: Some("/out/a.mp4".into()),
+            peak_memory_bytes: Bytes::ZERO,
+            seconds: 0.0,
+            attempts: 0,
+            exit_code: None,
+            signal: None,
+            reason: None,
+            damage: None,
+            left_out: Vec::new(),
+        }));
+        assert_eq!(line[0].text, "already done: /out/a.mp4");
     }
 
     #[test]

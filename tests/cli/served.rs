@@ -631,6 +631,9 @@ fn what_add_cannot_give_its_jobs_is_refused_with_both_values_and_told_where_ther
     let refused = server.say(&["add", "--timeout", "10m", film]);
     let both = "timeout is 10 min here (from --timeout), and 5 min for the plimsoll that is at work";
     assert!(refused.code == Some(2) && refused.err.contains(both), "{}", refused.err);
+    let refused = server.say(&["add", "--budget", "1GB", film]);
+    let both = "budget is 1 GB here (from --budget), and the profile's for the plimsoll that is at work";
+    assert!(refused.code == Some(2) && refused.err.contains(both), "{}", refused.err);
     let refused = server.say(&["add", "-p", "safe", film]);
     assert!(refused.code == Some(2) && refused.err.contains("`plimsoll profile safe` switches"), "{}", refused.err);
     assert_eq!(server.ok(&["jobs"]).matches("a.mp4").count(), 0, "nothing was queued");
@@ -641,6 +644,11 @@ fn what_add_cannot_give_its_jobs_is_refused_with_both_values_and_told_where_ther
     let told = server.say(&["add", "--timeout", "10m", "--preset", "audio-m4a", film]);
     assert_eq!(told.code, Some(0), "{}", told.err);
     assert!(told.err.contains("jobs do not keep --timeout: give it"), "{}", told.err);
+    let told = server.say(&["add", "--timeout", "10m", "--retries", "3", "--preset", "audio-m4a", film]);
+    assert!(told.err.contains("jobs do not keep --retries, --timeout: give them to"), "{}", told.err);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device that is always full");
+    let lost = server.command(&["jobs"]).stdout(full).output().expect("runs");
+    assert!(String::from_utf8_lossy(&lost.stderr).contains("cannot write to stdout: "), "{lost:?}");
 }
 
 #[test]

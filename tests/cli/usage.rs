@@ -291,6 +291,14 @@ fn a_folder_without_videos_is_refused_by_name() {
 }
 
 #[test]
+fn a_number_that_is_none_is_refused_with_what_is_allowed() {
+    let world = World::new();
+    assert_refused(&world, world.command(["wait", "--batch", "x"]), &["'x'", "--batch", "give the number of a batch"]);
+    let workers = ["profiles", "export", "render", "safe", "--workers", "0"];
+    assert_refused(&world, world.command(workers), &["'0'", "--workers", "from 1 to 65535"]);
+}
+
+#[test]
 fn an_output_or_state_folder_or_log_file_that_cannot_be_written_is_refused() {
     let (world, clip) = with_a_clip();
     let file = world.write("file", "");
@@ -307,7 +315,11 @@ fn an_output_or_state_folder_or_log_file_that_cannot_be_written_is_refused() {
     };
     assert_refused(&world, run("-o", file.clone()), &["cannot write outputs to", "/file: it is not a folder", "--out"]);
     assert_refused(&world, run("-o", file.join("below")), &["/file/below: it is not a folder", "--out"]);
-    assert_refused(&world, run("--state-dir", file.clone()), &["cannot write the state file", "/file/", "--state-dir"]);
+    assert_refused(
+        &world,
+        run("--state-dir", file.clone()),
+        &["cannot write the state file", "/file/", "/file is a file; give a folder", "--state-dir"],
+    );
     assert_refused(
         &world,
         run("--log-file", world.path("gone/run.log")),

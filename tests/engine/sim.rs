@@ -6,7 +6,7 @@ use std::time::Duration;
 use plimsoll::domain::cleanup::CleanupTrigger;
 use plimsoll::domain::command::{Answer, Command, JobRequest, MoveTo, QueueOptions};
 use plimsoll::domain::event::{Event, EventKind};
-use plimsoll::domain::job::{JobId, Outcome, Phase, RejectReason, Rejected};
+use plimsoll::domain::job::{JobId, LogLevel, Outcome, Phase, RejectReason, Rejected};
 use plimsoll::domain::preset::Preset;
 use plimsoll::domain::profile::Profile;
 use plimsoll::domain::state::State;
@@ -140,7 +140,7 @@ fn a_file_over_the_limit_is_rejected_with_its_size_and_the_limit() {
     check_run(&sim);
     let Phase::Rejected(rejected) = &sim.engine.state().jobs[&JobId(2)].phase else { panic!("not rejected") };
     assert_eq!((rejected.reason, rejected.limit), (RejectReason::TooLarge, Some(Bytes::mib(200))));
-    assert_eq!(rejected.detail, "201 MB is over the 200 MB limit");
+    assert_eq!(rejected.detail, "201 MB is over the 200 MB limit of profile p2; another profile or `plimsoll allow` lets it in");
     assert_eq!(sim.engine.state().job_counts().done, 2);
 }
 
@@ -290,6 +290,26 @@ fn a_held_queue_starts_nothing_until_it_is_released() {
     sim.ask(Command::Drain);
     assert_eq!(sim.run_for(Duration::from_mins(1)), End::Over);
     check_run(&sim);
+}
+
+#[test]
+fn how_a_job_ended_is_said_once_and_a_wanted_end_is_no_error() {
+    let silent = Failure { cause: Cause::Input, reason: "ffmpeg gave up without a word (exit code 1); try again".to_owned() };
+    let mut sim = Sim::new(config(2, 200), vec![with_fate(Fate::FailsFirst(9, silent)), good(10, 600)]);
+    sim.enqueue_all();
+    sim.run_for(Duration::from_secs(10));
+    sim.ask(Command::Cancel(JobId(2)));
+    sim.run_for(Duration::from_secs(1));
+    let logged = |id: u64| {
+        let of_the_job = sim.events.iter().filter_map(|event| match &event.kind {
+            EventKind::JobLogged { job: Some(job), level, text, own: true } if job.0 == id => Some((*level, text.as_str())),
+            _ => None,
+        });
+        of_the_job.filter(|(level, _)| *level >= LogLevel::Warning).last()
+    };
+    let silence = "failed: ffmpeg gave up without a word (exit code 1); try again";
+    assert_eq!(logged(1), Some((LogLevel::Error, silence)));
+    assert_eq!(logged(2), Some((LogLevel::Warning, "cancelled by the operator")));
 }
 
 #[test]

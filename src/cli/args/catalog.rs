@@ -34,7 +34,7 @@ pub enum ExportTarget {
         /// Name or file.
         profile: String,
         /// A fleet of so many workers, and the database that holds their queue.
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = parse_workers)]
         workers: Option<NonZero<u16>>,
     },
 }
@@ -55,4 +55,8 @@ pub enum PresetsAction {
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
+}
+
+fn parse_workers(text: &str) -> Result<NonZero<u16>, String> {
+    text.parse().map_err(|_| format!("give a number of workers from 1 to {}", u16::MAX))
 }

@@ -225,7 +225,7 @@ pub struct WaitArgs {
     #[arg(value_name = "JOB", value_parser = parse_jobs, conflicts_with_all = ["batches", "idle"])]
     pub jobs: Vec<JobRange>,
     /// All jobs of this batch, or of several with commas between, as `add --json` tells them.
-    #[arg(long = "batch", value_name = "N", value_delimiter = ',', conflicts_with = "idle")]
+    #[arg(long = "batch", value_name = "N", value_delimiter = ',', value_parser = parse_batch, conflicts_with = "idle")]
     pub batches: Vec<u64>,
     /// Until nothing is left to do.
     #[arg(long)]
@@ -255,6 +255,11 @@ fn parse_host(text: &str) -> Result<String, String> {
 fn parse_job(text: &str) -> Result<u64, String> {
     let number = text.trim_start_matches('#').parse().ok().filter(|job| *job > 0);
     number.ok_or_else(|| "give the number of a job; `plimsoll jobs` lists them".to_owned())
+}
+
+fn parse_batch(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "give the number of a batch, or several with commas between; `plimsoll add --json` tells them".to_owned())
 }
 
 /// Jobs that one range may name.

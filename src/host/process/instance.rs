@@ -57,6 +57,9 @@ pub enum InstanceError {
         /// The other's process, where it can be told.
         holder: Option<u32>,
     },
+    /// What is to be the folder is a file.
+    #[error("cannot write the state file {file}: {folder} is a file; give a folder with --state-dir")]
+    NoFolder { file: String, folder: String },
     /// The lock cannot be made.
     #[error(
         "cannot write the state file {file}: {why}; make its folder writable, free some space there, or choose another with --state-dir"
@@ -76,7 +79,13 @@ impl Instance {
     pub fn claim(state_dir: &Path) -> Result<Self, InstanceError> {
         let path = state_dir.join(FILE_NAME);
         let unwritable = |error: &io::Error| InstanceError::Unwritable { file: path_text(&path), why: error_words(error) };
-        make_private(state_dir).map_err(|error| unwritable(&error))?;
+        make_private(state_dir).map_err(|error| {
+            let in_the_way = state_dir.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir());
+            in_the_way.map_or_else(
+                || unwritable(&error),
+                |file| InstanceError::NoFolder { file: path_text(&path), folder: path_text(file) },
+            )
+        })?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let mut file = options.open(&path).map_err(|error| unwritable(&error))?;

@@ -184,8 +184,8 @@ fn without_server(resolved: &Resolved, commands: Vec<Command>, told: &mut Told) 
     let lost: Vec<String> =
         flags.filter(|name| resolved.is_flag(name) && !HEEDED.contains(name)).map(|name| format!("--{name}")).collect();
     if !lost.is_empty() {
-        let lost = lost.join(", ");
-        crate::cli::write_stderr(&format!("plimsoll: jobs do not keep {lost}: give it to the plimsoll that is to run them\n"));
+        let (them, lost) = (if lost.len() == 1 { "it" } else { "them" }, lost.join(", "));
+        crate::cli::write_stderr(&format!("plimsoll: jobs do not keep {lost}: give {them} to the plimsoll that is to run them\n"));
     }
     let nobody = format!(
         "; nobody works on {}: `plimsoll`, `plimsoll serve` or `plimsoll run` goes on with it",

@@ -84,12 +84,23 @@ pub(super) fn fits(resolved: &Resolved, opened: &Opened, is_asked: impl Fn(&str)
             )
         } else {
             format!(
-                "{name} is {value} here (from {origin}), and {there} for the plimsoll that is at work (process {pid}); leave it \
-                 out, or end that one first with `plimsoll stop`"
+                "{name} is {} here (from {origin}), and {} for the plimsoll that is at work (process {pid}); leave it out, or end \
+                 that one first with `plimsoll stop`",
+                in_words(name, &value),
+                in_words(name, &there),
             )
         }));
     }
     Ok(())
+}
+
+/// What is in force where a setting is not set, instead of the sign that tables have for that.
+fn in_words<'a>(name: &str, shown: &'a str) -> &'a str {
+    match (name, shown) {
+        ("budget", "-") => "the profile's",
+        (_, "-") => "not set",
+        _ => shown,
+    }
 }
 
 /// A setting as it is shown; a path in full, for it is meant from where it was said.

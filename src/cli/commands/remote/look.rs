@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use color_eyre::eyre::{Result, eyre};
+use color_eyre::eyre::{Context as _, Result, eyre};
 use serde_json::json;
 
 use record::Record;
@@ -172,7 +172,7 @@ pub(super) fn write_jobs(args: &JobsArgs, all: impl FnOnce(&mut dyn FnMut(JobLin
         crate::cli::write_stderr("plimsoll: there are no such jobs\n");
     }
     match told {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).wrap_err("cannot write to stdout"),
         _ => Ok(0),
     }
 }
