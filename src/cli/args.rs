@@ -33,12 +33,12 @@ pub use remote::{
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll", version, subcommand_negates_reqs = true, max_term_width = 100)]
 #[command(after_help = "\
-Sizes: MB and GB mean 1024² and 1024³ bytes. Every option is also PLIMSOLL_… in the environment and a key in
-settings.yaml; a flag wins over the environment, the environment over the file. `plimsoll doctor` shows where that file
+Sizes: MB and GB mean 1024² and 1024³ bytes. Every option is also PLIMSOLL_… in the environment and a key in \
+settings.yaml; a flag wins over the environment, the environment over the file. `plimsoll doctor` shows where that file \
 is and which one won.
 
-Exit status: 0 every job is done; 1 some job failed, was rejected or was cancelled; 2 wrong usage or configuration,
-nothing was run; 75 another plimsoll works on the same state folder, nothing was run; 130 ended by SIGINT,
+Exit status: 0 every job is done; 1 some job failed, was rejected or was cancelled; 2 wrong usage or configuration, \
+nothing was run; 75 another plimsoll works on the same state folder, nothing was run; 130 ended by SIGINT, \
 143 by SIGTERM.")]
 pub struct Cli {
     /// What to do; without it, the console.
@@ -203,7 +203,7 @@ pub struct DemoArgs {
 #[command(after_help = "\
 Without FILE and without --past: the list of the past runs of the state folder, of which the last twenty are kept.
 
-In the console: S or space stands still and goes on, K and J double and halve the speed, { and } go 10 s back and forward
+In the console: S or space stands still and goes on, K and J double and halve the speed, { and } go 10 s back and forward \
 (they act on the playing, not on the selected job), q ends. Everything else looks, and works as ever.")]
 pub struct ReplayArgs {
     /// What `plimsoll run --json` has written, or `plimsoll compare --json`.
@@ -261,15 +261,15 @@ pub struct PlanArgs {
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each run is fresh: a record and an output folder of its own, removed afterwards, and inputs taken out of the file cache.
-Where memory cgroups can be made each run is measured in its own. --no-governor adds the naive baseline: slots and sizes
+Each run is fresh: a record and an output folder of its own, removed afterwards, and inputs taken out of the file cache. \
+Where memory cgroups can be made each run is measured in its own. --no-governor adds the naive baseline: slots and sizes \
 only, no further tries. --profile has no meaning here.
 
-On a terminal a console shows it while it goes on; q ends it (asks), and what was measured by then is printed. The latest 20
+On a terminal a console shows it while it goes on; q ends it (asks), and what was measured by then is printed. The latest 20 \
 comparisons are kept in the state folder: c shows them in the console.
 
-Exit status: 0 every run went to its end, no governed job was lost and all outputs hold the same bytes (rejected files and
-what the naive baseline loses belong to the comparison); 1 otherwise, or when --json could not be written to its end; after q
+Exit status: 0 every run went to its end, no governed job was lost and all outputs hold the same bytes (rejected files and \
+what the naive baseline loses belong to the comparison); 1 otherwise, or when --json could not be written to its end; after q \
 the same of the runs that were made; 2, 130 and 143 as for every command.")]
 pub struct CompareArgs {
     /// Video files, folders (recursively), queue files (*.yaml); without any, the demo's clips.
@@ -449,6 +449,18 @@ mod tests {
         let (add, attach) = (help("add"), help("attach"));
         assert!(add.contains("--preset") && !add.contains("--budget") && !add.contains("--theme"), "{add}");
         assert!(attach.contains("--theme") && !attach.contains("--preset") && !attach.contains("--budget"), "{attach}");
+    }
+
+    #[test]
+    fn the_paragraphs_of_the_help_are_wrapped_by_nobody_before_they_are_shown() {
+        fn check(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for paragraph in text.split("\n\n") {
+                assert!(!paragraph.contains('\n'), "{}: {paragraph:?}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
     }
 
     #[test]

@@ -31,10 +31,10 @@ pub struct FleetFiles {
 /// Arguments of `worker`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SIGTERM or SIGINT lets it take nothing more and end when its jobs are done; a second one ends it at once, and its jobs wait
+SIGTERM or SIGINT lets it take nothing more and end when its jobs are done; a second one ends it at once, and its jobs wait \
 again. `plimsoll attach` opens its console, as of every server.
 
-Exit status: 0 drained; 2 wrong usage (nothing was run), or the queue refuses it; 75 another plimsoll works on the same
+Exit status: 0 drained; 2 wrong usage (nothing was run), or the queue refuses it; 75 another plimsoll works on the same \
 state folder.")]
 pub struct WorkerArgs {
     /// The queue.

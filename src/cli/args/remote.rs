@@ -12,7 +12,7 @@ use crate::domain::time::parse_duration;
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 ended by `stop`, `drain` or --exit-when-idle; 2 wrong usage, nothing was run; 75 another plimsoll works on the
+Exit status: 0 ended by `stop`, `drain` or --exit-when-idle; 2 wrong usage, nothing was run; 75 another plimsoll works on the \
 same state folder; 130 and 143 ended by SIGINT and SIGTERM, after a clean stop that lost nothing.")]
 pub struct ServeArgs {
     /// Go into the background once the server can be reached, or say why it cannot.
@@ -55,7 +55,7 @@ pub enum ServeAction {
 #[command(after_help = "\
 Over ssh plimsoll has to be installed on both machines; whatever ssh asks for is asked before the console opens.
 
-Exit status: 0 the console was left; 69 no server there; 76 the two versions do not understand each other; 77 it belongs to
+Exit status: 0 the console was left; 69 no server there; 76 the two versions do not understand each other; 77 it belongs to \
 another user.")]
 pub struct AttachArgs {
     /// The machine to attach to over ssh; none = the server of the state folder here.

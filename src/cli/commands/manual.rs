@@ -26,8 +26,13 @@ pub(in crate::cli) fn page(words: &[String]) -> Result<Vec<u8>> {
         command = found.clone();
     }
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
+    manual(command).render(&mut page)?;
     Ok(page)
+}
+
+/// The page of a command, which says what program and version it is of.
+fn manual(command: clap::Command) -> clap_mangen::Man {
+    clap_mangen::Man::new(command).source(concat!("plimsoll ", env!("CARGO_PKG_VERSION")))
 }
 
 /// Writes every page to the folder, which is made where it is missing; returns the exit status.
@@ -41,7 +46,7 @@ pub(in crate::cli) fn write_all(folder: &Path) -> Result<u8> {
 }
 
 fn write_below(command: &clap::Command, folder: &Path) -> std::io::Result<usize> {
-    let man = clap_mangen::Man::new(command.clone());
+    let man = manual(command.clone());
     let mut page = Vec::new();
     man.render(&mut page)?;
     std::fs::write(folder.join(man.get_filename()), page)?;
@@ -75,7 +80,9 @@ mod tests {
             ("profiles show", "plimsoll-profiles-show", "profile"),
         ] {
             let page = text(name);
-            assert!(page.contains(&format!(".TH {title} 1")) && page.contains(option), "{page}");
+            let head = page.lines().find(|line| line.starts_with(".TH")).expect("a head");
+            assert!(head.starts_with(&format!(".TH {title} 1")) && page.contains(option), "{page}");
+            assert!(head.contains(concat!("\"plimsoll ", env!("CARGO_PKG_VERSION"))), "{head}");
         }
         let folder = tempfile::tempdir().expect("tempdir");
         assert_eq!(write_all(&folder.path().join("new")).expect("written"), 0);
