@@ -133,6 +133,13 @@ fn what_the_kernel_counted_in_the_runs_own_group_goes_before_the_samples() {
 }
 
 #[test]
+fn the_peak_with_others_is_never_less_than_that_of_the_run_itself() {
+    let curve = vec![CurvePoint { seconds: 0.1, hard_bytes: Bytes::mib(320) }];
+    let run = tally(a_run()).finish(Outside { peak_usage: Some(Bytes::mib(700)), curve, ..Outside::default() }, Vec::new());
+    assert_eq!((run.peak_memory_bytes, run.peak_with_others_bytes), (Bytes::mib(320), Bytes::mib(320)), "its samples saw 300 MB");
+}
+
+#[test]
 fn a_run_that_was_cut_off_is_not_whole_and_its_jobs_are_not_ended() {
     let events: Vec<_> = a_run().into_iter().take(9).collect();
     let run = tally(events).finish(Outside { trouble: Some("killed by signal 9".to_owned()), ..Outside::default() }, Vec::new());

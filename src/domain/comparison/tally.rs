@@ -173,6 +173,8 @@ impl Tally {
             figures.peak_usage_bytes = usage;
             figures.peak_memory_bytes = outside.curve.iter().map(|point| point.hard_bytes).max().unwrap_or_default();
         }
+        // It was measured at other moments than the run's own samples: with others there is never less than without.
+        figures.peak_with_others_bytes = figures.peak_with_others_bytes.max(figures.peak_memory_bytes);
         figures.curve = thin(if outside.curve.is_empty() { self.curve.clone() } else { outside.curve });
         figures
     }
