@@ -606,6 +606,15 @@ mod tests {
     }
 
     #[test]
+    fn every_name_that_is_no_variable_is_told() {
+        let text = "name: x\nmax_concurrent: 1\nmax_file_size: 1MB\nenv:\n  LD_PRELOAD: x\n  \"A B\": y\n  A-B: z\n  C D: 1\n";
+        let told = parse(Path::new("x.yaml"), text).expect_err("wrong");
+        let fields: Vec<(usize, &str)> = told.iter().map(|mistake| (mistake.line, mistake.field.as_str())).collect();
+        assert_eq!(fields, [(5, "env.LD_PRELOAD"), (6, "env.A B"), (7, "env.A-B"), (8, "env.C D")]);
+        assert_eq!(told[1].problem, "`A B` is not a variable's name");
+    }
+
+    #[test]
     fn the_environment_may_be_a_mapping_or_renders_list_and_values_need_no_quotes() {
         let mapping = minimal("env: { A: 100000, B: true, C: 1.50, D: 0x10 }\n").expect("mapping").env;
         let list = "- { key: A, value: 100000 }\n- { key: B, value: true }\n- { key: C, value: 1.50 }\n- { key: D, value: 0x10 }\n";

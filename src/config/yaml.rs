@@ -328,7 +328,8 @@ impl<'f> Guard<'f> {
             self.note(here, Some(text.to_owned()));
             return Ok(());
         };
-        if !is_word(text, style) {
+        let may_stand = is_word(text, style) || (parent == VARIABLES && is_text(text, style));
+        if !may_stand {
             return Err(self.refuse(here, parent, &format!("the key `{}` is not a word", quoted(text)), WORD));
         }
         let path = join(parent, text);
@@ -345,6 +346,15 @@ impl<'f> Guard<'f> {
 
 /// What a key may be.
 const WORD: &str = "words of letters, digits, _ and -, not starting with a digit";
+
+/// The field whose keys name variables: one that is none is told of by who reads them, with all other mistakes.
+const VARIABLES: &str = "env";
+
+/// A key that every reader takes for text, though it may be no word.
+fn is_text(text: &str, style: ScalarStyle) -> bool {
+    let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    style != ScalarStyle::Plain || (!first.is_empty() && first != text)
+}
 
 /// A key that is the same text for everybody who reads the file, and that cannot be mistaken for a path.
 fn is_word(text: &str, style: ScalarStyle) -> bool {
