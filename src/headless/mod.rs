@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod page;
 pub mod plan;
 pub mod service;
+pub mod standing;
 pub mod summary;
 
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::counting;
+use super::{counting, standing};
 use crate::domain::job::Job;
 use crate::domain::state::State;
 use crate::domain::text::{file_name_text, many, path_text, percent};
@@ -42,6 +42,7 @@ pub fn render(state: &State, about: &About) -> String {
         server = escaped(&about.server),
         at = escaped(&about.at),
     );
+    standing(&mut page, state);
     gauge(&mut page, state);
     chart(&mut page, state);
     warnings(&mut page, state);
@@ -53,6 +54,16 @@ pub fn render(state: &State, about: &About) -> String {
 /// What a browser would take for markup is text again.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The profile, and what keeps the queue from going on.
+fn standing(page: &mut String, state: &State) {
+    if let Some(profile) = &state.profile {
+        let _ = writeln!(page, "<p>profile {}: {}</p>", escaped(&profile.name), escaped(&profile.title));
+    }
+    for words in standing::words(state) {
+        let _ = writeln!(page, "<p class=\"warn\">{}</p>", escaped(&words));
+    }
 }
 
 /// Memory by parts against the budget, with the load line.
@@ -174,6 +185,7 @@ mod tests {
     use super::*;
     use crate::domain::event::{Event, EventKind, MemoryFigures, Seq};
     use crate::domain::job::{JobId, RejectReason};
+    use crate::domain::profile::{GUIDE_MARKS, GuideWords, Profile};
     use crate::domain::time::{Mono, Wall};
 
     fn known(name: &str) -> State {
@@ -215,6 +227,32 @@ mod tests {
         for part in
             ["this run: 0 queued, 0 running, 1 rejected", "500 MB of 2048 MB", "<td>rejected</td>", "a.mp4", "<polyline", "</html>"]
         {
+            assert!(page.contains(part), "{part} is missing in {page}");
+        }
+    }
+
+    #[test]
+    fn the_page_tells_the_profile_and_what_keeps_the_queue_from_going_on() {
+        let mut state = known("a.mp4");
+        let about = About::default();
+        assert!(!render(&state, &about).contains("is held"));
+        let events = [EventKind::QueuePaused, EventKind::DrainStarted, EventKind::ComparisonStarted { inputs: 2 }];
+        for (seq, kind) in (10..).zip(events) {
+            state.apply(&Event { seq: Seq(seq), at: Wall(0), mono: Mono::from_millis(seq * 1000), kind });
+        }
+        state.profile = Some(Box::new(Profile {
+            name: "mine".to_owned(),
+            title: "one <small>".to_owned(),
+            max_concurrent: 1.into(),
+            large: None,
+            max_file_size: Bytes::mib(200),
+            memory: GUIDE_MARKS,
+            scratch_limit: None,
+            env: std::collections::BTreeMap::new(),
+            guide: GuideWords::default(),
+        }));
+        let page = render(&state, &about);
+        for part in ["profile mine: one &lt;small&gt;", "the queue is held", "takes nothing new", "a comparison has the machine"] {
             assert!(page.contains(part), "{part} is missing in {page}");
         }
     }

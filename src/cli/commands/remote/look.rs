@@ -17,7 +17,7 @@ use crate::cli::args::remote::DAMAGED;
 use crate::cli::args::{JobsArgs, LogsArgs, StatusArgs};
 use crate::cli::options::Resolved;
 use crate::cli::{Usage, write_out, write_while_read};
-use crate::domain::comparison::under_way::{END_IT, UnderWay};
+use crate::domain::comparison::under_way::UnderWay;
 use crate::domain::event::EventKind;
 use crate::domain::job::{JobId, LogLine, Outcome, WholeLog};
 use crate::domain::profile::Profile;
@@ -25,9 +25,9 @@ use crate::domain::state::State;
 use crate::domain::stored::{JobRow, RowState, RowsWanted};
 use crate::domain::text::{many, path_text, percent};
 use crate::domain::time::Wall;
-use crate::headless::counting;
 use crate::headless::lines::{Line, LineStyle};
 use crate::headless::page::{self, About};
+use crate::headless::{counting, standing};
 use crate::runtime::link::Update;
 use crate::wire::client::{Caller, Opened};
 use crate::wire::look::Look;
@@ -114,19 +114,8 @@ fn status_text(opened: &Opened, state: &State) -> String {
         memory.high_water_bytes.whole(),
         memory.shown_level().label(),
     );
-    if let Some(comparison) = &state.comparison {
-        let since = LineStyle::terminal(false).time_and_day(comparison.since);
-        let run = comparison.run_words();
-        let _ = writeln!(text, "  a comparison has the machine since {since} ({run}); the queue waits for it; {END_IT}");
-    }
-    for (is_so, words) in [
-        (state.paused, "the queue is held: nothing is started; `plimsoll release` starts jobs again"),
-        (state.draining, "it takes nothing new, and ends when the queue is empty"),
-        (state.shutting_down, "it is ending"),
-    ] {
-        if is_so {
-            let _ = writeln!(text, "  {words}");
-        }
+    for words in standing::words(state) {
+        let _ = writeln!(text, "  {words}");
     }
     for wanted in &state.rooms {
         let _ = writeln!(text, "  no room  #{} {}: {}", wanted.job, wanted.patience(), wanted.reason);
