@@ -599,6 +599,12 @@ fn what_was_damaged_the_order_of_the_queue_and_why_there_is_no_log_are_told_with
     assert_eq!((&status["jobs_before"]["done"], &status["jobs_before"]["damaged"]), (&2.into(), &1.into()), "{status}");
     let held = server.ok(&["status"]);
     assert!(held.contains("held") && status["jobs"]["queued"] == 2, "{held}");
+    // What is not on record, as docs/scripting.md has it.
+    for (unknown, code) in [(&["logs", "99"][..], 2), (&["wait", "99"], 2), (&["wait", "--batch", "77"], 2), (&["cancel", "99"], 1)]
+    {
+        let told = server.say(unknown);
+        assert_eq!(told.code, Some(code), "{unknown:?}: {}", told.err);
+    }
 }
 
 #[test]
