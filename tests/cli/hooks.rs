@@ -3,11 +3,14 @@
 #![allow(clippy::disallowed_methods)] // a deadline needs the clock
 
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::clips::clips;
 use crate::support::{PATIENCE, World, patient_ffmpeg, say};
 use serde_json::Value;
+
+/// Between two looks: the processors are for what is waited for.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Killed when the test ends early.
 struct Ends(Child);
@@ -30,7 +33,7 @@ fn until(world: &World, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
             return told;
         }
         assert!(Instant::now() < deadline, "{text}");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -52,7 +55,7 @@ fn hooks_get_the_event_and_one_that_hangs_holds_neither_the_queue_nor_the_end() 
         let said = say(command(args));
         assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
     };
-    let mut serve = command(&["serve", "--timeout", "5s", "--retries", "0"]);
+    let mut serve = command(&["serve", "--timeout", "20s", "--retries", "0"]);
     serve
         .arg("-o")
         .arg(world.path("out"))
@@ -63,6 +66,7 @@ fn hooks_get_the_event_and_one_that_hangs_holds_neither_the_queue_nor_the_end() 
     let deadline = Instant::now() + PATIENCE;
     while say(command(&["status"])).code != Some(0) {
         assert!(Instant::now() < deadline, "no server");
+        std::thread::sleep(LOOK);
     }
     // ffmpeg waits until it is let go: the first try takes too long.
     ok(&["add", film.to_str().expect("plain")]);
@@ -80,14 +84,15 @@ fn hooks_get_the_event_and_one_that_hangs_holds_neither_the_queue_nor_the_end() 
     );
     assert!(events[1]["output"].as_str().is_some_and(|output| std::path::Path::new(output).exists()), "{events:?}");
     let pids = || std::fs::read_to_string(&hung).unwrap_or_default();
+    let deadline = Instant::now() + PATIENCE;
     while pids().lines().count() < 2 {
         assert!(Instant::now() < deadline, "none hangs: {}", pids());
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
     for line in ["hook on_failed for job 1: done: twice; as told", "hook on_done for job 1: done: twice; as told"] {
         while !std::fs::read_to_string(world.path("said")).expect("read").contains(line) {
             assert!(Instant::now() < deadline, "{line} is not told");
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
     ok(&["stop"]);
@@ -115,7 +120,8 @@ fn a_command_that_is_none_is_refused_with_where_and_what_is_allowed() {
     }
 }
 
-/// A server with these options whose hook of a job that is done takes two seconds; its lines after its end.
+/// A server with these options whose hook of a job that is done takes two seconds; its lines after its end. Where nothing is said
+/// then, it ends by itself, perhaps before anybody can say anything: it finds its job in the queue.
 fn lines_with_a_slow_hook(options: &[&str], then: &[&str]) -> String {
     let world = World::new();
     let film = world.put(&clips().tiny(), "a.mp4");
@@ -126,23 +132,31 @@ fn lines_with_a_slow_hook(options: &[&str], then: &[&str]) -> String {
         command.arg("--state-dir").arg(world.path("state"));
         command
     };
-    let mut serve = command(&["serve"]);
-    serve.args(options).arg("-o").arg(world.path("out"));
-    let mut server = Ends(serve.stderr(std::fs::File::create(world.path("said")).expect("a file")).spawn().expect("started"));
-    let deadline = Instant::now() + PATIENCE;
-    while say(command(&["status"])).code != Some(0) {
-        assert!(Instant::now() < deadline, "no server");
-    }
-    for args in [&["add", film.to_str().expect("plain")], then] {
+    let out = world.path("out");
+    let ok = |args: &[&str]| {
         let said = say(command(args));
         assert_eq!(said.code, Some(0), "{args:?}: {}{}", said.out, said.err);
-        if then.is_empty() {
-            break;
-        }
+    };
+    let add = ["add", "-o", out.to_str().expect("plain"), film.to_str().expect("plain")];
+    if then.is_empty() {
+        ok(&add);
     }
+    let mut serve = command(&["serve"]);
+    serve.args(options).arg("-o").arg(&out);
+    let mut server = Ends(serve.stderr(std::fs::File::create(world.path("said")).expect("a file")).spawn().expect("started"));
+    let deadline = Instant::now() + PATIENCE;
+    if !then.is_empty() {
+        while say(command(&["status"])).code != Some(0) {
+            assert!(Instant::now() < deadline, "no server");
+            std::thread::sleep(LOOK);
+        }
+        ok(&add);
+        ok(then);
+    }
+    let deadline = Instant::now() + PATIENCE;
     while server.0.try_wait().expect("asked").is_none() {
         assert!(Instant::now() < deadline, "it does not end");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(LOOK);
     }
     assert!(world.path("sent").exists(), "the hook came to its end");
     std::fs::read_to_string(world.path("said")).expect("read")
