@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::served::Server;
 use crate::support::clips::clips;
@@ -58,7 +58,7 @@ impl Relay {
         let deadline = Instant::now() + PATIENCE;
         while !String::from_utf8_lossy(&self.said.lock().expect("whole")).contains(wanted) {
             assert!(Instant::now() < deadline, "the server never said {wanted}");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

@@ -68,6 +68,7 @@ impl<'w> Served<'w> {
                 return figures;
             }
             assert!(Instant::now() < deadline, "{what} did not come: {figures:#?}");
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

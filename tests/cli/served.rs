@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::clips::clips;
 use crate::support::greeting::hello;
@@ -16,6 +16,9 @@ use plimsoll::host::process::instance::Instance;
 use plimsoll::wire::message::Facts;
 use plimsoll::wire::socket::CONTROL;
 use serde_json::Value;
+
+/// Between two looks: the processors are for what is waited for.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A server in a world; it ends with the test.
 pub struct Server<'w> {
@@ -68,6 +71,7 @@ impl<'w> Server<'w> {
                 return;
             }
             assert!(Instant::now() < deadline, "{what} did not come: {status}");
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -77,6 +81,18 @@ impl<'w> Server<'w> {
         let deadline = Instant::now() + PATIENCE;
         while self.ok(&["jobs", "--json", "--state", "running"]).lines().filter(|line| has_process(line)).count() != count {
             assert!(Instant::now() < deadline, "{count} jobs did not run");
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+impl Server<'_> {
+    /// Waits until the log of this job says which it is: the first line comes soon after the process.
+    fn until_logged(&self, job: u32) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.ok(&["logs", &job.to_string()]).contains(&format!("job {job}, try 1")) {
+            assert!(Instant::now() < deadline, "job {job} has no log");
+            std::thread::sleep(LOOK);
         }
     }
 }
@@ -394,9 +410,8 @@ fn a_log_that_nobody_reads_any_more_is_not_followed_to_the_end_of_its_job() {
     let film = world.put(&clips().tiny(), "a.mp4");
     let server = Server::start(&world, &[]);
     server.ok(&["add", film.to_str().expect("plain")]);
-    // With its process it has a log.
     server.until_running(1);
-    while server.ok(&["logs", "1"]).is_empty() {}
+    server.until_logged(1);
     let mut follower: Child = server.command(&["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().expect("starts");
     drop(follower.stdout.take());
     assert!(follower.wait().expect("it ends").success());
@@ -467,18 +482,20 @@ fn a_server_that_was_killed_leaves_no_child_and_its_queue_goes_on_with_the_next(
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["pid"].as_i64().expect("a process") as i32)
         .collect();
+    // What is asked of the log after its end has to be there before it.
+    server.until_logged(1);
     // SAFETY: kill on the server that this test has started.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0);
     let deadline = Instant::now() + PATIENCE;
     while jobs.iter().any(|job| std::path::Path::new("/proc").join(job.to_string()).join("exe").read_link().is_ok()) {
         assert!(Instant::now() < deadline, "a child of a server that is gone lives on");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
     // A thread that goes takes its children along before the last one lets go of what the process has locked.
     let lock = std::fs::File::open(world.path("state/lock")).expect("opens");
     while lock.try_lock().is_err() {
         assert!(Instant::now() < deadline, "a server that is gone holds its folder");
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
     lock.unlock().expect("unlocks");
     let stale = server.say(&["status"]);
