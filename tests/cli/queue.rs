@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::support::clips::{clips, probe};
-use crate::support::{Finished, Live, World, say, stand_ins};
+use crate::support::{Finished, Live, World, pace, say, stand_ins};
 use plimsoll::config::search::{self, SearchPaths};
 use plimsoll::domain::event::EventKind;
 use plimsoll::domain::preset::Preset;
@@ -22,8 +24,8 @@ use serde_json::Value;
 
 /// Jobs of a long queue.
 const LONG: u64 = 100_000;
-/// How long the program may take until it works on a long queue; what it takes is printed, and is a tenth of it without
-/// optimisation. The rest is for machines that are busy with other tests.
+/// How long the program may take until it works on a long queue, on a quiet machine; what it takes is printed, and is a tenth of
+/// it without optimisation.
 const READY: Duration = Duration::from_secs(10);
 /// Most memory that it may ever have had with a long queue, without the pages of the program itself: all of a long one in memory
 /// would be that much several times over.
@@ -92,7 +94,11 @@ fn after_kill_9_the_next_run_without_a_path_finishes_everything_in_order_and_not
     let world = World::new();
     let names = ["a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4", "f.mp4"];
     put_clips(&world, &names);
-    held_tools(&world);
+    // The first two that come pass, as long as the others are held.
+    let [first, second] = [1, 2].map(|pass| format!("mkdir \"$TMPDIR/{pass}\" 2> /dev/null"));
+    let held = format!("while [ -e '{}' ]; do sleep 0.05; done", world.path("hold").display());
+    stand_ins(&world, &format!("{first} || {second} || {held}"), "");
+    world.write("hold", "");
     let input = world.path("in");
     let mut live = start(&world, &[input.as_os_str()]);
     // Two are done, two are at work.
@@ -101,8 +107,6 @@ fn after_kill_9_the_next_run_without_a_path_finishes_everything_in_order_and_not
         done += usize::from(event["event"] == "job_finished");
         done == 2
     });
-    world.write("hold", "");
-    // Some may have slipped through before the hold; whatever has a start and no end is at work.
     let mut open = 0_i64;
     for event in &live.events {
         open += i64::from(event["event"] == "job_started") - i64::from(event["event"] == "job_finished");
@@ -112,6 +116,7 @@ fn after_kill_9_the_next_run_without_a_path_finishes_everything_in_order_and_not
         open == 2
     });
     let before = inputs(&live.events, "job_finished");
+    assert_eq!(before.len(), 2, "the others are held: {before:?}");
     kill(live);
     std::fs::remove_file(world.path("hold")).expect("let go");
 
@@ -218,14 +223,40 @@ fn a_job_that_was_at_work_each_of_three_times_plimsoll_died_is_told_of_and_run_a
     assert!(told.iter().any(|fault| fault["what"] == "job 1 was at work each of the last 3 times plimsoll died"), "{told:?}");
 }
 
-fn peak_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let of = |name: &str| -> u64 {
-        let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
-        line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
-    };
-    // The pages of the program itself are not what a queue takes; a debug build has many.
-    of("VmHWM:") - of("RssFile:")
+/// A figure of a process's memory, in KiB; `None` once it is gone.
+fn kib(pid: u32, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The most memory that a process has ever had, without the pages of the program itself: those are not what a queue takes, and a
+/// debug build has many. The kernel takes them out of memory where that is short, and the peak still has them, so what counts is the
+/// most of them that was seen.
+struct Peak {
+    pid: u32,
+    ends: Sender<()>,
+    most_of_program: JoinHandle<u64>,
+}
+
+impl Peak {
+    fn watch(pid: u32) -> Self {
+        let (ends, ended) = channel();
+        let most_of_program = std::thread::spawn(move || {
+            let mut most = 0;
+            while ended.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
+                most = most.max(kib(pid, "RssFile:").unwrap_or(0));
+            }
+            most
+        });
+        Self { pid, ends, most_of_program }
+    }
+
+    fn kib(self) -> u64 {
+        let (peak, now) = (kib(self.pid, "VmHWM:").expect("it runs"), kib(self.pid, "RssFile:").expect("it runs"));
+        drop(self.ends);
+        peak - self.most_of_program.join().expect("watched").max(now)
+    }
 }
 
 /// A queue of so many jobs over one input, which counts as another each time.
@@ -266,21 +297,23 @@ fn a_hundred_thousand_jobs_are_ready_at_once_and_cost_no_memory() {
 
     let began = Instant::now();
     let mut live = start(&world, &[]);
+    let peak = Peak::watch(live.pid());
     let backlog = live.until_event("backlog_changed");
     let ready = began.elapsed();
+    let limit = pace::at_most(READY);
     assert_eq!(live.events.iter().filter(|event| event["event"] == "job_queued").count(), 1000, "a page of them is listed");
     assert_eq!(backlog["jobs"], LONG - 1000);
     assert_eq!(backlog["bytes"], (LONG - 1000) * 1000);
     live.until_event("job_started");
     let at_work = began.elapsed();
-    let peak = peak_kib(live.pid());
+    let peak = peak.kib();
     println!(
         "{LONG} jobs: the first page is known after {} ms, the first job runs after {} ms, {:.1} MB at most",
         ready.as_millis(),
         at_work.as_millis(),
         peak as f64 / 1024.0
     );
-    assert!(ready < READY, "{ready:?}");
+    assert!(ready < limit, "{ready:?} of {limit:?}");
     assert!(peak < MOST_KIB, "{peak} KiB");
     live.signal(libc::SIGTERM);
     let run = live.finish();
@@ -316,8 +349,16 @@ fn a_share_that_is_away_when_its_films_are_looked_at_costs_none_of_them_and_hold
         here
     });
     let reason = format!("waits for {}, which cannot be reached: no such file or directory", share.display());
-    assert_eq!(held.len(), 1, "one look is enough for both: {held:?}");
-    assert_eq!((held[0]["reason"].as_str(), held[0]["uncounted"].as_bool()), (Some(reason.as_str()), Some(true)));
+    assert!(!held.is_empty(), "its films were looked at");
+    for look in &held {
+        assert_eq!((look["reason"].as_str(), look["uncounted"].as_bool()), (Some(reason.as_str()), Some(true)));
+    }
+    // Where the one that is there takes long, somebody looks again, but not before the wait that was announced is over.
+    for looks in held.windows(2) {
+        let [began, wait, next] =
+            [&looks[0]["elapsed_ms"], &looks[0]["delay_ms"], &looks[1]["elapsed_ms"]].map(|ms| ms.as_u64().expect("a number"));
+        assert!(wait > 0 && next >= began + wait, "one look is enough for both: {held:?}");
+    }
     std::fs::rename(&away, &share).expect("moved back");
     let run = live.finish();
     assert_eq!(run.code(), Some(1), "one was missing: {}", run.stderr);
