@@ -154,6 +154,11 @@ impl Gate {
         self.shared.change(|state| (state.holds, state.is_held) = (None, false));
     }
 
+    /// The same, and holds what comes next with this word in it: it cannot pass in between.
+    pub fn let_go_up_to(&self, word: &str, side: Side) {
+        self.shared.change(|state| (state.holds, state.is_held) = (Some((word.as_bytes().to_vec(), side)), false));
+    }
+
     /// Every connection is cut, and no new one comes about. What is held is lost.
     pub fn cut(&self) {
         self.shared.change(|state| {

@@ -100,9 +100,8 @@ fn a_wished_name_is_the_jobs_own_before_anything_is_stored_and_an_output_is_writ
     assert!(is("SELECT FROM plimsoll.target WHERE key = 'films/a.mp4' AND NOT published"));
     assert!(is("SELECT FROM plimsoll.output WHERE state = 'intent'"), "what goes up is written down");
     assert_eq!(files_below(&server.file("prod/out")), Vec::<PathBuf>::new());
-    gated.store.let_go();
     // The copy to the wished name comes after the commit, and the queue hears of it last.
-    gated.store.hold("POST /films/prod/films/a.mp4", Side::Before);
+    gated.store.let_go_up_to("POST /films/prod/films/a.mp4", Side::Before);
     assert!(gated.store.is_held_within(PATIENCE), "{}", fleet.logs());
     assert!(is(
         "SELECT FROM plimsoll.output o JOIN plimsoll.job j ON j.id = o.job WHERE o.state = 'committed' AND j.state = 'done'"
