@@ -13,9 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::support::clips::make_clips;
-use crate::support::clips::{clips, pad};
-use crate::support::{Finished, Live, PATIENCE, World, say};
+use crate::support::clips::{clips, make_clips, pad};
+use crate::support::{Finished, Live, PATIENCE, World, gathering_ffmpeg, say};
 use plimsoll::domain::units::Bytes;
 use serde_json::Value;
 
@@ -31,12 +30,10 @@ fn compare(world: &World, args: &[&str]) -> Command {
     command
 }
 
-/// What a run and its jobs took.
+/// A run, and the highest anonymous memory that it and its jobs had.
 struct Watched {
     run: u32,
-    /// Highest anonymous memory.
     peak: u64,
-    processor_seconds: f64,
 }
 
 /// Every run and its jobs, looked at in `/proc` while the comparison goes on.
@@ -57,11 +54,10 @@ impl Watcher {
                     let anon = crate::support::cage::anon_of(run)
                         + children(run).into_iter().map(crate::support::cage::anon_of).sum::<u64>();
                     let at = all.iter().position(|known| known.run == run).unwrap_or_else(|| {
-                        all.push(Watched { run, peak: 0, processor_seconds: 0.0 });
+                        all.push(Watched { run, peak: 0 });
                         all.len() - 1
                     });
                     all[at].peak = anon.max(all[at].peak);
-                    all[at].processor_seconds = processor_seconds(run).max(all[at].processor_seconds);
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -92,12 +88,15 @@ fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Processor seconds of this process and of all its children that it has waited for.
-fn processor_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name may hold anything; behind it stand the state and numbers.
+/// Processor seconds of all that this child of ours has waited for, as the kernel tells when it has ended and is not reaped yet.
+fn seconds_of_children(child: u32) -> f64 {
+    let pid = rustix::process::Pid::from_raw(child as i32).expect("a process");
+    let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+    rustix::process::waitid(rustix::process::WaitId::Pid(pid), options).expect("it ends");
+    let stat = fs::read_to_string(format!("/proc/{child}/stat")).expect("not reaped");
+    // The name may hold anything; behind it stand the state and numbers. Its own two come first.
     let numbers = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = numbers.skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let ticks: u64 = numbers.skip(13).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
     // SAFETY: a number for a number.
     ticks as f64 / unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64
 }
@@ -111,9 +110,11 @@ fn assert_near(what: &str, told: f64, measured: f64, share: f64) {
 
 /// A comparison to its end, held against what the kernel says of the same runs.
 fn compared_and_measured(world: &World, args: &[&str]) -> Finished {
-    let live = Live::start(compare(world, args));
+    let mut live = Live::start(compare(world, args));
     let watcher = Watcher::of(live.pid());
     let began = Instant::now();
+    while live.next().is_some() {}
+    let processor = seconds_of_children(live.pid());
     let finished = live.finish();
     let wall = began.elapsed().as_secs_f64();
     let watched = watcher.finish();
@@ -125,7 +126,6 @@ fn compared_and_measured(world: &World, args: &[&str]) -> Finished {
         assert_near(&format!("peak of {run}, bytes"), told, *peak as f64, 0.05);
     }
     let sum = |field: &str| measured.iter().map(|event| event["figures"][field].as_f64().expect("a number")).sum::<f64>();
-    let processor: f64 = watched.iter().map(|run| run.processor_seconds).sum();
     assert_near("processor time, s", sum("cpu_seconds"), processor, 0.05);
     assert!(sum("seconds") <= wall, "the runs took {} of {wall} s", sum("seconds"));
     finished
@@ -180,8 +180,11 @@ fn half_the_slots_take_half_the_memory_and_every_figure_agrees_with_the_kernels(
     let large = world.put(&clips().tiny(), "large.mp4");
     pad(&large, 250);
     let report = world.path("report");
-    let [preset, report_to] = [&preset, &report].map(|path| path.to_str().expect("UTF-8"));
-    let args = ["--profiles", "fast,balanced", "--budget", "2GB", "--preset", preset, "--report", report_to];
+    // As many as there are slots under the profile of the run: they are full at the same time only if none is done before the last
+    // of them has begun.
+    let tools = gathering_ffmpeg(&world, "$(case \"$TMPDIR\" in */run-1/*) echo 4;; *) echo 2;; esac)");
+    let [preset, report_to, tools] = [&preset, &report, &tools].map(|path| path.to_str().expect("UTF-8"));
+    let args = ["--profiles", "fast,balanced", "--budget", "2GB", "--preset", preset, "--report", report_to, "--ffmpeg", tools];
     let finished = compared_and_measured(&world, &args);
     assert_eq!(finished.code(), Some(0), "a file over a limit belongs to it: {}", finished.stderr);
     assert_stream(&finished, 2);

@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods)] // time is what is measured
 
 use crate::support::clips::make_clips;
-use crate::support::{World, say};
+use crate::support::{World, gathering_ffmpeg, say};
 use serde_json::Value;
 
 fn plan(world: &World, args: &[&str]) -> Value {
@@ -56,7 +56,10 @@ fn one_run_teaches_a_plan_the_peaks_of_the_next() {
     let again = plan(&world, &quick);
     assert_eq!(after, again, "the same seed, the same forecast");
 
-    let (peak, seconds) = real_with(&world, "balanced", &quick);
+    // Both are full at the same time only if neither is done before the other has begun.
+    let tools = gathering_ffmpeg(&world, "2");
+    let together = [&quick[..], &["--ffmpeg", tools.to_str().expect("UTF-8")]].concat();
+    let (peak, seconds) = real_with(&world, "balanced", &together);
     let now = way(&after, "now: balanced");
     let told = number(now, "peak_p50_bytes");
     println!("peak: told {told}, was {peak}; makespan: told {}, was {seconds}", number(now, "finish_p50_seconds"));

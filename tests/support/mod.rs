@@ -144,6 +144,16 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Lets jobs do their work together, however long one start comes after the other: none begins before so many have come. The number
+/// is shell, and may depend on `$TMPDIR`, the scratch folder of the run. Nobody waits for ever.
+pub fn gathering_ffmpeg(world: &World, number: &str) -> PathBuf {
+    let lines = format!(
+        "mktemp \"$TMPDIR/came-XXXXXX\" > /dev/null\nall_came() {{ set -- \"$TMPDIR\"/came-*; test $# -ge {number}; }}\n\
+         looks=0\nwhile ! all_came && test $looks -lt 2000; do sleep 0.02; looks=$((looks + 1)); done"
+    );
+    stand_ins(world, &lines, "")
+}
+
 /// Slow enough for everything that is to happen meanwhile, done with a file called `go`.
 pub fn patient_ffmpeg(world: &World) -> PathBuf {
     stand_ins(world, ": > \"$TMPDIR/waits\"; while ! test -e \"$TMPDIR/go\"; do sleep 0.05; done", "")
