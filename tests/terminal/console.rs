@@ -15,6 +15,9 @@ use crate::support::server::Servers;
 use crate::support::tool;
 use tempfile::TempDir;
 
+/// Seconds of clips whose jobs last longer than a test of many steps takes on a machine that is busy.
+const LASTS: u32 = 180;
+
 /// A folder with clips that keep two slots busy for as long as they are, and the processors hardly: see [`unhurried`].
 fn home(clips: u32, seconds: u32) -> TempDir {
     home_of("320x180", clips, seconds)
@@ -27,7 +30,7 @@ fn home_of(size: &str, clips: u32, seconds: u32) -> TempDir {
     fs::create_dir(&folder).expect("made");
     // A few seconds of picture, as often as it takes: only what is new has to be encoded.
     let (piece, first) = (home.path().join("piece.mp4"), folder.join("clip-1.mp4"));
-    let encode = format!("-loglevel error -y -f lavfi -i testsrc2=s={size}:r=25 -t 5 -c:v libx264 -preset ultrafast");
+    let encode = format!("-loglevel error -y -f lavfi -i testsrc2=s={size}:r=25 -t 5 -c:v libx264 -preset ultrafast -crf 40");
     ffmpeg(&encode.split(' ').map(OsStr::new).chain([piece.as_os_str()]).collect::<Vec<_>>());
     let copy = format!("-loglevel error -y -stream_loop -1 -t {seconds} -i");
     let copy = copy.split(' ').map(OsStr::new).chain([piece.as_os_str(), OsStr::new("-c"), OsStr::new("copy"), first.as_os_str()]);
@@ -37,19 +40,21 @@ fn home_of(size: &str, clips: u32, seconds: u32) -> TempDir {
         fs::copy(&first, folder.join(format!("clip-{number}.mp4"))).expect("copied");
     }
     fs::write(folder.join("note.mp4"), "only text\n").expect("written");
-    unhurried(home.path());
+    let tools = home.path().join("tools");
+    fs::create_dir(&tools).expect("made");
+    std::os::unix::fs::symlink(tool("ffprobe"), tools.join("ffprobe")).expect("a link");
+    unhurried(home.path(), 1.0);
     home
 }
 
-/// In this home, an ffmpeg that reads no faster than a player does: its jobs are real ones, and they last without taking the
-/// processors from the tests beside.
-fn unhurried(home: &Path) {
-    let (tools, real) = (home.join("tools"), tool("ffmpeg"));
-    fs::create_dir_all(&tools).expect("made");
-    let paced = "for word; do shift; test \"$word\" = -i && set -- \"$@\" -re; set -- \"$@\" \"$word\"; done";
-    fs::write(tools.join("ffmpeg"), format!("#!/bin/sh\n{paced}\nexec {} \"$@\"\n", real.display())).expect("written");
-    fs::set_permissions(tools.join("ffmpeg"), fs::Permissions::from_mode(0o755)).expect("executable");
-    std::os::unix::fs::symlink(tool("ffprobe"), tools.join("ffprobe")).expect("a link");
+/// In this home, an ffmpeg that reads so many times as fast as a player does: its jobs are real ones, and they last without taking
+/// the processors from the tests beside.
+fn unhurried(home: &Path, speed: f64) {
+    let (program, real) = (home.join("tools/ffmpeg"), tool("ffmpeg"));
+    let paced =
+        format!("for word; do shift; test \"$word\" = -i && set -- \"$@\" -readrate {speed}; set -- \"$@\" \"$word\"; done");
+    fs::write(&program, format!("#!/bin/sh\n{paced}\nexec {} \"$@\"\n", real.display())).expect("written");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("executable");
 }
 
 /// The console on a home's clips, with its [`unhurried`] ffmpeg.
@@ -132,7 +137,7 @@ fn assert_nothing_left(home: &Path) {
 
 #[test]
 fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
-    let home = home(5, 20);
+    let home = home(5, LASTS);
     let mut terminal = console((120, 36), home.path(), &[], &[]);
     terminal.wait_for("2 running");
     let screen = terminal.wait_for("1 rejected");
@@ -178,11 +183,13 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
     let server = terminal.server();
     while !memory_below(server).iter().any(|(pid, _)| stopped(*pid)) {
         assert!(began.elapsed() < PATIENCE, "no process was stopped");
+        std::thread::sleep(Duration::from_millis(20));
     }
     terminal.send(" ");
     let began = Instant::now();
     while memory_below(server).iter().any(|(pid, _)| stopped(*pid)) {
         assert!(began.elapsed() < PATIENCE, "the process was not continued");
+        std::thread::sleep(Duration::from_millis(20));
     }
 
     // Cancelling for real.
@@ -224,8 +231,8 @@ fn every_important_key_does_its_work_at_120x36_while_jobs_run() {
 
 #[test]
 fn the_memory_shown_agrees_with_proc() {
-    let home = home_of("1280x720", 2, 30);
-    let mut terminal = Terminal::start(120, 36, home.path(), &["clips"]);
+    let home = home_of("1280x720", 2, LASTS);
+    let mut terminal = console((120, 36), home.path(), &[], &[]);
     terminal.wait_for("2 running");
     // Once both have grown to their full size the figures stand still, and can be held against each other.
     let began = Instant::now();
@@ -244,7 +251,7 @@ fn the_memory_shown_agrees_with_proc() {
 
 #[test]
 fn small_terminals_show_the_same_and_any_size_is_survived() {
-    let home = home(3, 20);
+    let home = home(3, LASTS);
     for (columns, rows) in [(80, 24), (40, 10)] {
         let mut terminal = console((columns, rows), home.path(), &["--overwrite"], &[]);
         let is_running = |screen: &str| screen.contains("▶ 2") || screen.contains("▶2");
@@ -266,7 +273,7 @@ fn small_terminals_show_the_same_and_any_size_is_survived() {
 
 #[test]
 fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
-    let home = home(3, 20);
+    let home = home(3, LASTS);
     let mut terminal = console((100, 60), home.path(), &["--plain", "--color", "never"], &[]);
     terminal.wait_for("started: try 1");
     terminal.send("status\n");
@@ -288,7 +295,7 @@ fn the_linear_mode_tells_lines_takes_commands_and_never_draws() {
 
 #[test]
 fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
-    let home = home(3, 20);
+    let home = home(3, LASTS);
     let mut terminal = console((120, 60), home.path(), &["--plain", "--color", "never"], &[]);
     terminal.wait_for("started: try 1");
     let server = terminal.server();
@@ -332,7 +339,7 @@ fn the_linear_mode_is_a_window_too_that_can_be_left_and_come_back_to() {
 
 #[test]
 fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
-    let home = home(3, 20);
+    let home = home(3, LASTS);
     let settings = home.path().join(".config/plimsoll");
     fs::create_dir_all(&settings).expect("made");
     fs::write(settings.join("settings.yaml"), "keys: { events: f5, doctor: O }\n").expect("written");
@@ -365,17 +372,25 @@ fn pages_open_over_real_jobs_and_tell_what_is_really_so() {
     quit(&mut terminal);
 }
 
-/// Moves to the row of this label in the table of what-if.
+/// The label of the way in the table of what-if that the pointer is at.
+fn pointed_at(screen: &str) -> Option<&str> {
+    let (_, row) = screen.lines().find_map(|line| line.split_once("› "))?;
+    row.split("  ").next()
+}
+
+/// Moves to the row of this label in the table of what-if, one row after the other: what else is drawn meanwhile is no move.
 fn choose(terminal: &mut Terminal, label: &str) {
-    let chosen = |screen: &str| screen.lines().any(|line| line.contains("› ") && line.contains(label));
     let rows = 16;
     terminal.send(&"k".repeat(rows));
     terminal.wait("the first way", |screen| screen.lines().any(|line| line.contains("› now: ")));
     for _ in 0..rows {
-        if chosen(&terminal.screen()) {
+        let screen = terminal.screen();
+        let before = pointed_at(&screen).unwrap_or_else(|| panic!("nothing is pointed at:\n{screen}"));
+        if before.contains(label) {
             return;
         }
-        terminal.press("j");
+        terminal.send("j");
+        terminal.wait("the next way", |screen| pointed_at(screen).is_some_and(|now| now != before));
     }
     panic!("no way is called {label}:\n{}", terminal.screen());
 }
@@ -391,6 +406,8 @@ fn look_ahead(terminal: &mut Terminal) -> String {
 #[test]
 fn what_if_looks_ahead_at_the_running_queue_switches_to_a_way_and_keeps_it_as_a_profile() {
     let home = home(6, 60);
+    // The forecast is that of a minute; the jobs last longer than the test.
+    unhurried(home.path(), 0.25);
     let mut terminal = console((120, 36), home.path(), &[], &[]);
     terminal.wait_for("2 running");
     terminal.wait_for("1 rejected");
@@ -457,7 +474,7 @@ fn ticks(pid: u32) -> u64 {
 
 #[test]
 fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as_before() {
-    let home = home(2, 120);
+    let home = home(2, LASTS);
     let servers = Servers::below(home.path());
     let shell = ["bash", "--norc", "--noprofile", "-i"];
     let variables = [("PS1", "ready> "), ("PLIMSOLL", env!("CARGO_BIN_EXE_plimsoll"))];
@@ -508,7 +525,7 @@ fn under_a_shell_ctrl_z_stops_the_window_alone_and_the_terminal_is_afterwards_as
 
 #[test]
 fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jobs() {
-    let home = home(2, 60);
+    let home = home(2, LASTS);
     let first = console((120, 36), home.path(), &[], &[]);
     first.wait_for("2 running");
     // By now nothing is probed any more: whoever is below it is a job.
@@ -539,7 +556,7 @@ fn a_signal_to_the_window_gives_the_terminal_back_and_changes_nothing_for_the_jo
 
 #[test]
 fn without_colour_and_unicode_the_screen_is_plain_ascii() {
-    let home = home(1, 5);
+    let home = home(1, 15);
     let variables = [("NO_COLOR", "1"), ("LANG", "C")];
     let mut terminal = console((120, 36), home.path(), &[], &variables);
     let screen = terminal.wait_for("1 running");
