@@ -81,6 +81,20 @@ impl Console {
         master.write_all(keys).expect("typed");
     }
 
+    /// The terminal has room for more, and nobody waits for it with what he writes.
+    fn takes_more(&self) -> bool {
+        let master = std::os::fd::AsRawFd::as_raw_fd(self.master.as_ref().expect("not hung up yet"));
+        let mut name = [0_u8; 64];
+        // SAFETY: the call writes no more than it is said that there is room for.
+        assert_eq!(unsafe { libc::ptsname_r(master, name.as_mut_ptr().cast(), name.len()) }, 0);
+        let name = std::ffi::CStr::from_bytes_until_nul(&name).expect("a name");
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+        let slave = rustix::fs::open(name, flags, rustix::fs::Mode::empty()).expect("opens");
+        let mut looked = [rustix::event::PollFd::new(&slave, rustix::event::PollFlags::OUT)];
+        rustix::event::poll(&mut looked, Some(&rustix::time::Timespec::default())).expect("looks");
+        looked[0].revents().contains(rustix::event::PollFlags::OUT)
+    }
+
     pub(super) fn hang_up(&mut self) {
         self.master = None;
     }
@@ -147,7 +161,7 @@ fn cpu(pid: u32) -> Duration {
 }
 
 /// A process whose first thread hardly gets a processor, while its others do: signals that this thread is to take are taken
-/// late, and what the others do too early is seen. Afterwards it has one again whenever nobody else wants it.
+/// late, and what the others do too early is seen. Afterwards it is as it was before.
 struct Starved {
     pid: libc::pid_t,
     glutton: Child,
@@ -178,8 +192,12 @@ impl Drop for Starved {
     fn drop(&mut self) {
         let _ = self.glutton.kill();
         let _ = self.glutton.wait();
-        // SAFETY: a set that the kernel gave.
-        unsafe { libc::sched_setaffinity(self.pid, size_of::<libc::cpu_set_t>(), &raw const self.before) };
+        let none = libc::sched_param { sched_priority: 0 };
+        // SAFETY: a set that the kernel gave, and a structure of one number. Where the process has gone there is nothing to do.
+        unsafe {
+            libc::sched_setaffinity(self.pid, size_of::<libc::cpu_set_t>(), &raw const self.before);
+            libc::sched_setscheduler(self.pid, libc::SCHED_OTHER, &raw const none);
+        }
     }
 }
 
@@ -243,7 +261,10 @@ fn after_a_hang_up_the_server_goes_on_without_spinning_and_another_window_finds_
         for file in world.files("out") {
             assert!(probe(&world.path("out").join(&file)).is_some(), "{}", file.display());
         }
-        let log = fs::read_to_string(world.path("run.log")).expect("read");
+        let read = || fs::read_to_string(world.path("run.log")).expect("read");
+        // The lines of the last one may come after all are shown as done.
+        wait_until("its log to the end", || read().matches("Memory usage after processing").count() >= 4);
+        let log = read();
         assert_eq!(log.matches("output in place").count(), 4, "{log}");
         assert_eq!(log.matches("Memory usage after processing").count(), 4, "to its end: {log}");
         assert_eq!(stop(&world).code, Some(0));
@@ -286,10 +307,13 @@ fn a_window_that_nobody_reads_or_that_stands_still_stops_neither_the_queue_nor_i
             console.signal(libc::SIGSTOP);
         } else {
             // A pseudo-terminal takes some KB, and nobody reads them: the help comes and goes until there is room for no more.
-            for key in [b"?", b"\x1b"].into_iter().cycle().take(200) {
-                console.press(key);
+            let (mut keys, mut full_since) = ([b"?", b"\x1b"].into_iter().cycle(), None);
+            wait_until("a window that waits for its terminal", || {
+                console.press(keys.next().expect("endless"));
                 std::thread::sleep(Duration::from_millis(30));
-            }
+                full_since = if console.takes_more() { None } else { full_since.or_else(|| Some(Instant::now())) };
+                full_since.is_some_and(|since| since.elapsed() > Duration::from_secs(1))
+            });
         }
         wait_until("all outputs", || outputs(&world) == 6);
         let server = server(&world);
