@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::postgres;
 use crate::support::clips::clips;
+use crate::support::kernel::is_struck;
 use crate::support::pty::Terminal;
 use crate::support::{World, patient_ffmpeg, say};
 
@@ -69,7 +70,8 @@ fn a_fleet_is_watched_and_led_from_one_screen() {
     terminal.wait_for("2 running");
     // Its own console, in place of this one, and back.
     terminal.send("\r");
-    terminal.wait_for("1 Memory");
+    // It asks whether to leave them running once it knows of the jobs.
+    terminal.wait("its console", |screen| screen.contains("1 Memory") && screen.contains("2 running"));
     terminal.send("q");
     terminal.wait_for("leave it running");
     terminal.send("\r");
@@ -112,7 +114,8 @@ fn a_fleet_is_watched_and_led_from_one_screen() {
     let _ = worker.0.kill();
 }
 
-/// What the demonstration leaves on this machine: processes below its folder or that of its database, and these folders.
+/// What the demonstration leaves on this machine: processes below its folder or that of its database, and these folders. Those
+/// that the kernel is taking apart already have been ended.
 fn left_of_it(temporary: &std::path::Path) -> Vec<String> {
     let folders = std::fs::read_dir(temporary).expect("a folder").flatten().map(|entry| entry.file_name());
     let mut left: Vec<String> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
@@ -120,7 +123,8 @@ fn left_of_it(temporary: &std::path::Path) -> Vec<String> {
     for process in std::fs::read_dir("/proc").expect("processes").flatten() {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains(&marked) {
+        let pid = process.file_name().to_str().and_then(|name| name.parse().ok());
+        if line.contains(&marked) && pid.is_some_and(|pid| !is_struck(pid)) {
             left.push(line);
         }
     }
