@@ -70,7 +70,8 @@ impl Terminal {
         terminal
     }
 
-    /// The same with another program, such as a shell, and its arguments. A server that comes of it is none of its business.
+    /// The same with another program, such as a shell, and its arguments. A server that comes of it is none of its business. What
+    /// ffmpeg says of itself is asked once for all homes, unless a variable names another cache.
     pub fn start_program(line: &[&str], (columns, rows): (u16, u16), home: &Path, variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
@@ -84,6 +85,7 @@ impl Terminal {
             ("TERM", "xterm-256color"),
             ("COLORTERM", "truecolor"),
             ("LANG", "C.UTF-8"),
+            ("XDG_CACHE_HOME", super::CACHE),
         ]
         .iter()
         .chain(variables)
@@ -171,8 +173,10 @@ impl Terminal {
         while !self.screen().contains(text) {
             assert!(began.elapsed() < PATIENCE, "`{text}` did not come; the screen:\n{}", self.screen());
             self.send(key);
+            // Other things are drawn meanwhile. A key that is pressed twice may take back what it has done.
+            let is_missing = |state: &mut Seen| !state.parser.screen().contents().contains(text);
             let state = self.shared.state.lock().expect("whole");
-            let _ = self.shared.changed.wait_timeout(state, Duration::from_millis(500)).expect("whole");
+            let _ = self.shared.changed.wait_timeout_while(state, Duration::from_millis(500), is_missing).expect("whole");
         }
     }
 

@@ -33,6 +33,8 @@ fn the_first_frame_is_there_soon_whether_a_server_is_there_or_not() {
     for _ in 0..9 {
         let world = World::new();
         let home = world.path("home");
+        // Of its own: what is in it is measured.
+        let cache = home.join(".cache");
         let servers = Servers::below(&home);
         // What the first server on a state folder waits for before it is ready, in the same moments: both tell their version at
         // once. Later ones know it.
@@ -47,7 +49,8 @@ fn the_first_frame_is_there_soon_whether_a_server_is_there_or_not() {
         tools.push(began.elapsed());
         let console = || {
             let began = Instant::now();
-            let mut terminal = Terminal::start_program(&[PLIMSOLL], (120, 36), &home, &[("PATH", path)]);
+            let variables = [("PATH", path), ("XDG_CACHE_HOME", cache.to_str().expect("UTF-8"))];
+            let mut terminal = Terminal::start_program(&[PLIMSOLL], (120, 36), &home, &variables);
             terminal.wait_for("1 Memory");
             let took = began.elapsed();
             terminal.send("q");
@@ -96,7 +99,10 @@ fn a_console_that_comes_back_waits_for_no_ffmpeg() {
         assert!(Command::new("cp").arg(tool(name)).arg(tools.join(name)).status().expect("cp runs").success());
     }
     let servers = Servers::below(&home);
-    let start = || Terminal::start_program(&[PLIMSOLL], (120, 36), &home, &[("PATH", tools.to_str().expect("UTF-8"))]);
+    // Of its own: what is in it is changed.
+    let cache = home.join(".cache");
+    let [path, cache] = [&tools, &cache].map(|path| path.to_str().expect("UTF-8"));
+    let start = || Terminal::start_program(&[PLIMSOLL], (120, 36), &home, &[("PATH", path), ("XDG_CACHE_HOME", cache)]);
     let mut terminal = start();
     terminal.wait_for("1 Memory");
     terminal.send("q");
