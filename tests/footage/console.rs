@@ -1,7 +1,5 @@
 //! The console beside names of every writing, keys of another layout, and pasted text.
 
-use std::time::Duration;
-
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::clip::{Clip, QUICK, film};
@@ -16,8 +14,8 @@ const NAMES: [&str; 5] = [
     "ไทย ทดสอบ.mp4",
 ];
 
-/// How long a screen may take that comes at once on a quiet machine.
-const SOON: Duration = Duration::from_secs(30);
+/// Escape, as a terminal sends it that tells it from Alt: on a busy machine the next key may be read together with it.
+const ESCAPE: &str = "\x1b[27u";
 
 /// The jobs over it last for as long as the tests want.
 fn tiny() -> Clip {
@@ -51,7 +49,7 @@ fn right_sides(screen: &str) -> Vec<usize> {
 fn names_of_every_writing_leave_the_frames_straight() {
     let world = World::new();
     let terminal = console(&world);
-    let screen = terminal.wait_at_most(SOON, "all jobs", |screen| screen.contains("queued   5"));
+    let screen = terminal.wait("all jobs", |screen| screen.contains("queued   5"));
     let sides = right_sides(&screen);
     assert!(sides.len() > 10, "no frames:\n{screen}");
     assert!(sides.iter().all(|at| *at == 100), "frames end at columns {sides:?}:\n{screen}");
@@ -61,7 +59,7 @@ fn names_of_every_writing_leave_the_frames_straight() {
 fn names_that_are_too_long_keep_their_ending() {
     let world = World::new();
     let terminal = console(&world);
-    let screen = terminal.wait_at_most(SOON, "all jobs", |screen| screen.contains("queued   5"));
+    let screen = terminal.wait("all jobs", |screen| screen.contains("queued   5"));
     let rows: Vec<&str> =
         screen.lines().filter(|row| ["▶ run", "▶ start", "○ queued"].iter().any(|word| row.contains(word))).collect();
     let cut = rows.iter().filter(|row| row.contains('…')).count();
@@ -77,14 +75,14 @@ fn keys_of_another_layout_act_as_those_at_their_place() {
     for (key, comes) in [("й", "leave it running"), ("ς", "PEAK p50")] {
         terminal.send(key);
         wait_for(&terminal, comes);
-        terminal.press("\x1b");
-        terminal.wait_at_most(SOON, "it gone", |screen| !screen.contains(comes));
+        terminal.press(ESCAPE);
+        terminal.wait("it gone", |screen| !screen.contains(comes));
     }
     assert!(String::from_utf8_lossy(&terminal.raw()).contains("layout"), "nothing tells of the layout:\n{}", terminal.screen());
 }
 
 fn wait_for(terminal: &Terminal, text: &str) -> String {
-    terminal.wait_at_most(SOON, &format!("`{text}`"), |screen| screen.contains(text))
+    terminal.wait(&format!("`{text}`"), |screen| screen.contains(text))
 }
 
 fn paste(terminal: &mut Terminal, text: &str) {
@@ -97,13 +95,13 @@ fn pasted_text_acts_as_no_key_and_a_pasted_path_with_blanks_is_one_path() {
     let mut terminal = console(&world);
     paste(&mut terminal, "qyxCA S\nq\n");
     // A prompt may have come up with it. What is pressed behind it shows that all has been read.
-    terminal.press("\x1b");
+    terminal.press(ESCAPE);
     terminal.send("?");
     wait_for(&terminal, "hold, release the queue");
     let screen = terminal.screen();
     assert!(!screen.contains("leave it running") && !screen.contains("Cancel the job"), "{screen}");
-    terminal.send("\x1b");
-    terminal.wait_at_most(SOON, "help closed", |screen| !screen.contains("hold, release the queue"));
+    terminal.send(ESCAPE);
+    terminal.wait("help closed", |screen| !screen.contains("hold, release the queue"));
 
     let film = world.write("far/My holiday film.mp4", std::fs::read(tiny().path).expect("read"));
     terminal.press("a");
@@ -114,7 +112,7 @@ fn pasted_text_acts_as_no_key_and_a_pasted_path_with_blanks_is_one_path() {
     terminal.press("a");
     paste(&mut terminal, &two.map(|path| path.to_str().expect("UTF-8").to_owned()).join("\n"));
     terminal.send("\r");
-    terminal.wait_at_most(SOON, "both are judged", |screen| screen.contains("2 rejected"));
+    terminal.wait("both are judged", |screen| screen.contains("2 rejected"));
 }
 
 #[test]
@@ -125,14 +123,13 @@ fn the_console_lives_through_every_size() {
         terminal.resize(columns, rows);
         // The key makes it draw, whatever the size shows of it.
         terminal.press("?");
-        terminal.press("\x1b");
+        terminal.press(ESCAPE);
     }
     terminal.resize(100, 30);
     terminal.press("?");
     terminal.wait("the help at its last size", |screen| screen.contains("tab keys") && right_sides(screen).len() > 10);
-    terminal.press("\x1b");
-    // With the help still open, the key behind its `esc` would be read with it, as alt and that key.
-    terminal.wait_at_most(SOON, "its usual screen", |screen| {
+    terminal.press(ESCAPE);
+    terminal.wait("its usual screen", |screen| {
         !screen.contains("tab keys") && right_sides(screen).len() > 10 && right_sides(screen).iter().all(|at| *at == 100)
     });
     terminal.send("q");

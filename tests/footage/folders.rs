@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::clip::{Clip, PICTURE, QUICK, film};
 use crate::reading::Reading;
-use crate::support::{Finished, Live, World, files_below};
+use crate::support::{Finished, Live, World, files_below, stand_ins};
 use crate::table::{assert_all, row, why};
 
 /// A small film, other bytes for every number.
@@ -254,8 +254,10 @@ fn a_film_that_grows_while_it_is_read_is_never_called_done_with_a_part_of_it() {
     let world = World::new();
     let whole = fs::read(recording().path).expect("read");
     let path = world.write("in/film.ts", &whole[..whole.len() / 3]);
-    let mut command = world.run_command(["--retries", "0", "--preset", "proxy-480p"]);
-    command.arg(&path);
+    // As slowly as it would be watched: there are seven seconds to let it grow in.
+    let tools = stand_ins(&world, "set -- -readrate 1 \"$@\"", "");
+    let mut command = world.run_command(["--retries", "0", "--preset", "proxy-480p", "--ffmpeg"]);
+    command.arg(tools).arg(&path);
     let mut live = Live::start(command);
     live.until_event("job_started");
     fs::OpenOptions::new()
