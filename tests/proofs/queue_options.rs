@@ -98,6 +98,8 @@ fn inode(path: &Path) -> u64 {
 
 #[test]
 fn outputs_go_where_each_request_wants_them_and_only_what_may_be_replaced_is_made_again() {
+    #[cfg(target_os = "linux")]
+    let _turn = crate::support::cage::turn_to_sample();
     let world = World::new();
     let film = |name: &str| world.write(&format!("in/{name}.load"), "plimsoll-load 1\nseconds 0.01\ncurve 0:0\nbody 0\n\n");
     let (one, two) = (film("one"), film("two"));

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use plimsoll::domain::units::Bytes;
@@ -224,6 +224,12 @@ pub fn resident(path: &Path) -> Bytes {
 pub fn drop_cache(path: &Path) {
     page_cache::drop_cache(&page_cache::open(path).expect("opens"), 0, false);
     assert!(resident(path) <= Bytes::mib(1), "{} is out of memory", path.display());
+}
+
+/// For tests that have a sampler in their own process, one at a time: [`thread_cpu`] takes the first thread of its name.
+pub fn turn_to_sample() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Processor time of the thread of ours that has this name.
