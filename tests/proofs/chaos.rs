@@ -216,7 +216,7 @@ fn random_deaths_of_console_and_jobs_lose_nothing_and_make_nothing_twice() {
 fn random_signals_lose_nothing_and_end_in_time() {
     let toll = Campaign::new(8, 2).run(6, &[Blow::Term, Blow::Int, Blow::Hup]);
     println!("{toll:?}");
-    assert!(toll.blows >= 4 && toll.slowest_end < Duration::from_secs(20), "{toll:?}");
+    assert!(toll.blows >= 4 && toll.slowest_end < Duration::from_mins(1), "{toll:?}");
 }
 
 /// What the campaigns must be able to see: a runner that writes under the final name and takes a file that is there for done.

@@ -111,7 +111,7 @@ impl Campaign {
             unsafe { libc::kill(pid as i32, libc::SIGKILL) };
         };
         for blow in 0..blows {
-            if blow % 8 == 0 && self.is_over() {
+            if blow > 0 && blow % 8 == 0 && self.is_over() {
                 break;
             }
             while self.windows.len() < 2 {

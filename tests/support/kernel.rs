@@ -46,8 +46,8 @@ pub fn is_struck(pid: u32) -> bool {
 pub struct OrphansEnd {
     /// From now until none of them did anything of its own any more.
     pub struck: Duration,
-    /// What of that came after the end of their parent's last thread. The kernel ends them from within that end, so it is no
-    /// more than the way to the next look, whoever else wants the processors.
+    /// How long after the end of their parent's last thread some of them were still seen to do something. The kernel ends them
+    /// from within that end, so it is next to nothing, however late a busy machine lets us look.
     pub alone: Duration,
     /// From now until all of them had gone.
     pub gone: Duration,
@@ -69,7 +69,7 @@ impl OrphansEnd {
 pub fn end_of_orphans(parent: u32, orphans: &[u32], limit: Duration) -> Option<OrphansEnd> {
     let began = Instant::now();
     let has_threads = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| tasks.count() > 1);
-    let (mut bereft, mut struck) = (None, None);
+    let (mut bereft, mut struck, mut unstruck) = (None, None, Duration::ZERO);
     while struck.is_none() || bereft.is_none() {
         if began.elapsed() > limit {
             return None;
@@ -78,17 +78,21 @@ pub fn end_of_orphans(parent: u32, orphans: &[u32], limit: Duration) -> Option<O
         if bereft.is_none() && !is_alive(parent) && !has_threads(parent) {
             bereft = Some(began.elapsed());
         }
-        if struck.is_none() && orphans.iter().all(|pid| is_struck(*pid)) {
-            struck = Some(began.elapsed());
+        let look = began.elapsed();
+        if orphans.iter().all(|pid| is_struck(*pid)) {
+            struck = struck.or_else(|| Some(began.elapsed()));
+        } else {
+            unstruck = look;
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     let (bereft, struck) = (bereft?, struck?);
     time_to_death(orphans, limit)?;
-    Some(OrphansEnd { struck, alone: struck.saturating_sub(bereft), gone: began.elapsed() })
+    Some(OrphansEnd { struck, alone: unstruck.saturating_sub(bereft), gone: began.elapsed() })
 }
 
-/// The living children of a process that run a program of this name.
+/// The children of a process that run a program of this name, as many as live at one moment: a look takes its time, and who is
+/// seen early in it may have ended before another one began.
 pub fn children(parent: u32, program: &str) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok) {
@@ -101,6 +105,7 @@ pub fn children(parent: u32, program: &str) -> Vec<u32> {
             found.push(pid);
         }
     }
+    found.retain(|pid| is_alive(*pid));
     found
 }
 
@@ -119,8 +124,17 @@ pub fn jobs_of(server: u32, count: usize) -> Vec<u32> {
 
 /// How long these processes go on living, at most `limit`.
 pub fn time_to_death(pids: &[u32], limit: Duration) -> Option<Duration> {
+    time_until(pids, limit, |pid| !is_alive(pid))
+}
+
+/// How long these processes go on doing something, at most `limit`.
+pub fn time_to_blow(pids: &[u32], limit: Duration) -> Option<Duration> {
+    time_until(pids, limit, is_struck)
+}
+
+fn time_until(pids: &[u32], limit: Duration, has_come: impl Fn(u32) -> bool) -> Option<Duration> {
     let began = Instant::now();
-    while pids.iter().any(|pid| is_alive(*pid)) {
+    while !pids.iter().all(|pid| has_come(*pid)) {
         if began.elapsed() > limit {
             return None;
         }
