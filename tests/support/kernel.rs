@@ -2,13 +2,75 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Anonymous memory of a process; `None` once it is gone.
 pub fn rss_anon(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+/// What the kernel says, read fifty times a second until this is dropped: what a program tells late, or what a test hears late, is
+/// held against what was there when it was measured.
+pub struct Readings<T> {
+    taken: Arc<Mutex<Vec<Taken<T>>>>,
+    /// Ends the thread when it is dropped.
+    goes_on: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A reading, and from when to when it was taken.
+struct Taken<T> {
+    began: SystemTime,
+    ended: SystemTime,
+    value: T,
+}
+
+impl<T: Copy + Send + 'static> Readings<T> {
+    /// Reads until there is nothing to read any more.
+    pub fn of(read: impl Fn() -> Option<T> + Send + 'static) -> Self {
+        let taken = Arc::<Mutex<Vec<Taken<T>>>>::default();
+        let (goes_on, over) = mpsc::channel();
+        let readings = Arc::clone(&taken);
+        let thread = std::thread::spawn(move || {
+            while over.recv_timeout(Duration::from_millis(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let began = SystemTime::now();
+                let Some(value) = read() else { return };
+                readings.lock().expect("no panic").push(Taken { began, ended: SystemTime::now(), value });
+            }
+        });
+        Self { taken, goes_on: Some(goes_on), thread: Some(thread) }
+    }
+
+    /// Those of this span, with the last one before it and the first one behind it, which is waited for.
+    pub fn around(&self, from: SystemTime, to: SystemTime) -> Vec<T> {
+        let deadline = Instant::now() + super::PATIENCE;
+        loop {
+            let is_over = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+            let taken = self.taken.lock().expect("no panic");
+            let behind = taken.iter().position(|reading| reading.began >= to);
+            if behind.is_some() || is_over {
+                let first = taken.iter().rposition(|reading| reading.ended <= from).unwrap_or(0);
+                let last = behind.map_or(taken.len(), |place| place + 1);
+                return taken[first.min(last)..last].iter().map(|reading| reading.value).collect();
+            }
+            drop(taken);
+            assert!(Instant::now() < deadline, "nothing is read any more");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl<T> Drop for Readings<T> {
+    fn drop(&mut self) {
+        self.goes_on = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// A process's state as the kernel's one letter for it; `None` once it is gone.
@@ -195,15 +257,15 @@ impl MemoryGroup {
         self.dir.join(name)
     }
 
+    /// [`MemoryGroup::sums`] as they come.
+    pub fn readings(&self) -> Readings<[u64; 3]> {
+        let group = self.dir.clone();
+        Readings::of(move || Some(sums_of(&group)))
+    }
+
     /// Usage, what of it is not inactive file cache, and what of it the kernel cannot drop.
     pub fn sums(&self) -> [u64; 3] {
-        let read = |name: &str| std::fs::read_to_string(self.file(name)).expect("read");
-        let usage: u64 = read("memory.usage_in_bytes").trim().parse().expect("a number");
-        let stat = read("memory.stat");
-        let field =
-            |key: &str| -> u64 { stat.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok()).expect("a field") };
-        let working_set = usage.saturating_sub(field("total_inactive_file "));
-        [usage, working_set, working_set.saturating_sub(field("total_active_file "))]
+        sums_of(&self.dir)
     }
 
     /// The command, started within the group.
@@ -216,6 +278,15 @@ impl MemoryGroup {
             command.pre_exec(move || (&file).write_all(b"0"));
         }
     }
+}
+
+fn sums_of(group: &Path) -> [u64; 3] {
+    let read = |name: &str| std::fs::read_to_string(group.join(name)).expect("read");
+    let usage: u64 = read("memory.usage_in_bytes").trim().parse().expect("a number");
+    let stat = read("memory.stat");
+    let field = |key: &str| -> u64 { stat.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok()).expect("a field") };
+    let working_set = usage.saturating_sub(field("total_inactive_file "));
+    [usage, working_set, working_set.saturating_sub(field("total_active_file "))]
 }
 
 impl Drop for MemoryGroup {

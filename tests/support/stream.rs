@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::time::SystemTime;
+
 use serde_json::Value;
 
 use super::Finished;
@@ -40,6 +42,12 @@ pub fn name(event: &Value) -> &str {
 
 pub fn number(event: &Value, field: &str) -> u64 {
     event[field].as_u64().unwrap_or_else(|| panic!("{field} is no number in {event}"))
+}
+
+/// When an event was told.
+pub fn time(event: &Value) -> SystemTime {
+    let at: jiff::Timestamp = event["at"].as_str().and_then(|at| at.parse().ok()).unwrap_or_else(|| panic!("no time in {event}"));
+    at.into()
 }
 
 /// Checks what holds of every run; `slots` is the most that may run at once. Returns how many ran at once at most.
