@@ -61,6 +61,8 @@ pub struct Extras {
     pub long_look: bool,
     /// Its outer structure says that it goes on behind the end of the file.
     pub ends_early: bool,
+    /// What share of the bytes that it promises is there, where it is cut off and its length is reckoned from them.
+    pub share_there: Option<f64>,
     /// Another file stands behind it, joined to it byte by byte.
     pub is_joined: bool,
     /// The picture's duration is how long it is shown, and not, as elsewhere in Matroska, when it ends.

@@ -55,6 +55,8 @@ pub enum Fact {
     ChaptersOrNone(&'static [&'static str]),
     /// The event of its end tells of damage.
     DamageTold,
+    /// So many seconds are told to be missing, and how far that may be off; the cause says this.
+    Lost(f64, f64, &'static str),
     /// The event of its end tells of none.
     NoDamage,
     /// What was left out is told with one of these words.
@@ -163,6 +165,12 @@ impl Fact {
                 let damage = &case.end["damage"];
                 let cause = damage["cause"].as_str().unwrap_or_default();
                 ensure(!cause.is_empty(), || format!("no word of damage with its cause: {damage}"))
+            }
+            Self::Lost(wanted, off, word) => {
+                let damage = &case.end["damage"];
+                near("seconds told as missing", damage["seconds"].as_f64().unwrap_or(-1.0), *wanted, *off)?;
+                let cause = damage["cause"].as_str().unwrap_or_default();
+                ensure(cause.contains(word), || format!("the cause says nothing of `{word}`: {cause}"))
             }
             Self::NoDamage => ensure(case.end["damage"].is_null(), || format!("damage is told: {}", case.end["damage"])),
             Self::LeftOutTold(words) => {

@@ -18,6 +18,7 @@ mod console;
 mod copies;
 mod folders;
 mod kept;
+mod losses;
 mod pictures;
 mod places;
 mod profiles;

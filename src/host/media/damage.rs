@@ -18,6 +18,8 @@ const MUCH_SHARE: f64 = 0.03;
 /// Demuxers of containers that say how long they are; of others the length is reckoned from time stamps, which begin anew where
 /// recordings are joined.
 const TELL_THEIR_LENGTH: &[&str] = &["mov", "matroska", "avi", "asf", "flv", "ogg", "wav", "mxf", "nut"];
+/// Demuxers that make the length of a file that is cut off from the bytes that are left.
+const RECKON_THEIR_LENGTH: &[&str] = &["avi", "wav"];
 /// Formats whose head counts samples or pictures once the file is finished, and which just end where they are cut off. An MP3 counts
 /// only with a head of its own (Xing, VBRI); without it its length is a guess.
 const COUNT_THEIR_LENGTH: &[&str] = &["mp3", "flac", "wv", "tta", "ivf"];
@@ -60,7 +62,7 @@ pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
     let left_out = left_out(evidence);
     let frames = pictures_lost(evidence);
     let seconds = seconds_lost(evidence, frames) + left_out.map_or(0.0, |left| left.as_secs_f64());
-    let is_short = seconds > 0.0 && left_out.is_none() && is_cut_short(evidence);
+    let is_short = left_out.is_none() && (seconds > 0.0 && is_cut_short(evidence) || ends_nobody_knows_where(evidence));
     let is_complained = account.first_complaint.is_some() && (account.undecoded > 0 || account.repaired > 0 || frames > 0);
     if let Some(share) = share_made(evidence).filter(|share| *share < LEAST_USEFUL) {
         let reason = format!(
@@ -166,6 +168,18 @@ fn is_cut_short(evidence: &Evidence<'_>) -> bool {
     extras.ends_early || said || is_unlisted || is_broken_off(evidence) || ends_before_its_count(evidence)
 }
 
+/// It is cut off, and nothing tells how much of it is missing.
+fn ends_nobody_knows_where(evidence: &Evidence<'_>) -> bool {
+    let extras = &evidence.media.extras;
+    let is_told = extras.share_there.is_some() || promised(evidence).is_some() && !is_reckoned(evidence);
+    extras.ends_early && !is_told
+}
+
+/// How long it is was reckoned from the bytes that are there.
+fn is_reckoned(evidence: &Evidence<'_>) -> bool {
+    RECKON_THEIR_LENGTH.contains(&evidence.media.demuxer.as_str())
+}
+
 /// Its head counts more than came, which nothing else would tell.
 fn ends_before_its_count(evidence: &Evidence<'_>) -> bool {
     let is_counted = COUNT_THEIR_LENGTH.contains(&evidence.media.demuxer.as_str());
@@ -185,6 +199,14 @@ fn is_broken_off(evidence: &Evidence<'_>) -> bool {
 
 /// How long the input says that the mapped streams are.
 fn promised(evidence: &Evidence<'_>) -> Option<Duration> {
+    let told = told(evidence);
+    let by_bytes = evidence.media.extras.share_there.filter(|share| *share > 0.0);
+    let by_bytes = by_bytes.and_then(|share| Duration::try_from_secs_f64(evidence.made.as_secs_f64() / share).ok());
+    if is_reckoned(evidence) { told.max(by_bytes) } else { told.or(by_bytes) }
+}
+
+/// The same by the times in its head.
+fn told(evidence: &Evidence<'_>) -> Option<Duration> {
     let media = evidence.media;
     if media.extras.duration_is_guess {
         return None;
@@ -268,6 +290,25 @@ mod tests {
         assert!(damage.cause.contains("cut off"), "{}", damage.cause);
         let failure = judged(&media(20, cut), &account(100, 100, None), 4.0).expect_err("too little");
         assert!(failure.reason.starts_with("only 20 % of what the input promises"), "{}", failure.reason);
+    }
+
+    #[test]
+    fn a_film_whose_length_is_reckoned_from_its_bytes_promises_what_its_head_promises() {
+        let cut = |demuxer: &str, share_there, duration_is_guess| {
+            let extras = Extras { ends_early: true, share_there, duration_is_guess, ..Extras::default() };
+            MediaInfo { demuxer: demuxer.to_owned(), ..media(12, extras) }
+        };
+        let read = account(300, 300, None);
+        for (demuxer, is_guess) in [("avi", false), ("wav", true), ("asf", true)] {
+            let damage = judged(&cut(demuxer, Some(0.6), is_guess), &read, 12.0).expect("useful").expect("damage");
+            assert!((damage.seconds - 8.0).abs() < 1e-6 && damage.cause.contains("cut off"), "{demuxer}: {damage:?}");
+            let failure = judged(&cut(demuxer, Some(0.3), is_guess), &read, 12.0).expect_err("too little");
+            assert!(failure.reason.starts_with("only 30 %"), "{}", failure.reason);
+            let damage = judged(&cut(demuxer, None, is_guess), &read, 12.0).expect("useful").expect("damage");
+            assert!(damage.seconds.abs() < 1e-6 && damage.cause.contains("cut off"), "nobody knows how much: {damage:?}");
+            assert_eq!(judged(&cut(demuxer, Some(1.0), is_guess), &read, 12.0), Ok(None), "what stands behind the pictures");
+        }
+        assert_eq!(judged(&cut("mxf", Some(0.9), false), &read, 12.0), Ok(None), "its head tells how long it is");
     }
 
     #[test]

@@ -235,6 +235,7 @@ impl Prober {
             return Err(rejected(RejectReason::NotAVideo, text).into());
         }
         probed.media.extras.ends_early = structure.ends_early;
+        probed.media.extras.share_there = structure.share_there;
         probed.media.extras.is_joined = structure.is_joined;
         Ok(probed)
     }

@@ -18,11 +18,22 @@ const EBML_HEAD: usize = 4096;
 /// How every file of EBML begins, Matroska and `WebM` among them.
 const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 
+/// How an ASF begins, `WMV` and `WMA` among them.
+const ASF_HEADER: [u8; 16] = [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62, 0xce, 0x6c];
+/// The object in which an ASF tells of its whole.
+const ASF_PROPERTIES: [u8; 16] = [0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11, 0x8e, 0xe4, 0x00, 0xc0, 0x0c, 0x20, 0x53, 0x65];
+/// How each partition of an MXF begins.
+const MXF_PARTITION: [u8; 13] = [0x06, 0x0e, 0x2b, 0x34, 0x02, 0x05, 0x01, 0x01, 0x0d, 0x01, 0x02, 0x01, 0x01];
+/// Chunks of a RIFF that are looked at before its pictures or samples; others stand behind them.
+const MOST_CHUNKS: usize = 64;
+
 /// What the outer structure tells.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Structure {
     /// A box, segment or chunk says that it goes on behind the end of the file.
     pub ends_early: bool,
+    /// What share of the promised bytes is there, where the length is reckoned from the bytes and the promise can be believed.
+    pub share_there: Option<f64>,
     /// Another file of its kind begins where it ends.
     pub is_joined: bool,
     /// It is laid out for media, and there is no place with any in it.
@@ -37,6 +48,8 @@ pub fn look(file: &File, size: u64, demuxer: &str) -> io::Result<Structure> {
         "avi" | "wav" => riff(file, size),
         "aiff" => form(file, size),
         "au" => au(file, size),
+        "asf" => asf(file, size),
+        "mxf" => mxf(file, size),
         _ => Ok(Structure::default()),
     }
 }
@@ -103,17 +116,131 @@ fn vint(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     Some(((value != unknown).then_some(value), used))
 }
 
+/// Of an AVI that is larger than 1 GB one RIFF follows the other.
 fn riff(file: &File, size: u64) -> io::Result<Structure> {
-    let mut head = [0; 12];
-    if fill(file, &mut head, 0)? < 12 || &head[..4] != b"RIFF" {
-        return Ok(Structure::default());
+    let mut at = 0;
+    let (mut promised, mut there) = (0, 0);
+    for _ in 0..MOST_BOXES {
+        let Some(part) = riff_at(file, size, at)? else { break };
+        let Some((media, left)) = part.media else {
+            return Ok(Structure { ends_early: part.end > size + 1, ..Structure::default() });
+        };
+        promised += media;
+        there += left;
+        at = part.end;
+        if part.end > size + 1 {
+            let share_there = (promised > 0).then(|| there as f64 / promised as f64);
+            return Ok(Structure { ends_early: true, share_there, ..Structure::default() });
+        }
     }
-    let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+    Ok(Structure::default())
+}
+
+/// One RIFF of a file.
+struct Riff {
+    /// Where it ends by its own word.
+    end: u64,
+    /// Bytes of its pictures or samples, and how many of them are there; `None` where its word is not taken.
+    media: Option<(u64, u64)>,
+}
+
+/// The RIFF that begins here and tells its length.
+fn riff_at(file: &File, size: u64, at: u64) -> io::Result<Option<Riff>> {
+    let mut head = [0; 28];
+    if fill(file, &mut head, at)? < 12 {
+        return Ok(None);
+    }
+    let is_wave = &head[8..12] == b"WAVE";
+    if at > 0 && &head[8..12] != b"AVIX" {
+        // Something else stands behind it.
+        return Ok(None);
+    }
+    let length = match &head[..4] {
+        b"RIFF" => u64::from(le32(&head[4..8])),
+        // The length is in its first chunk, in 64 bits.
+        b"RF64" if is_wave && &head[12..16] == b"ds64" => le64(&head[20..28]),
+        _ => return Ok(None),
+    };
     // Recorders that never came to write it leave 0 or all ones; into a pipe some write the most that they can, near 2 GiB
     // (arecord 0x7fffff24, SoX 0x7ffff024).
-    let is_wave = &head[8..12] == b"WAVE";
-    let is_told = length != 0 && length != u32::MAX && !(is_wave && length >= LARGEST_WAVE);
-    Ok(Structure { ends_early: is_told && u64::from(length) + 8 > size + 1, ..Structure::default() })
+    let is_of_32_bits = &head[..4] == b"RIFF";
+    let is_most = is_of_32_bits && length >= u64::from(LARGEST_WAVE);
+    if length == 0 || is_of_32_bits && length == u64::from(u32::MAX) || is_wave && is_most || length > u64::from(u32::MAX) << 16 {
+        return Ok(None);
+    }
+    let end = at + 8 + length + length % 2;
+    let media = if is_most { None } else { Some(riff_media(file, size, (at + 12, end), is_wave)?) };
+    // A file may lack the byte that makes its length even.
+    Ok(Some(Riff { end: at + 8 + length, media }))
+}
+
+/// Bytes of the pictures or samples between these two places, and how many of them are there.
+fn riff_media(file: &File, size: u64, (mut at, end): (u64, u64), is_wave: bool) -> io::Result<(u64, u64)> {
+    let all = |begin: u64, end: u64| (end.saturating_sub(begin), end.min(size).saturating_sub(begin));
+    let begin = at;
+    for _ in 0..MOST_CHUNKS {
+        let mut head = [0; 12];
+        if at >= end.min(size) || fill(file, &mut head, at)? < 12 {
+            break;
+        }
+        let length = u64::from(le32(&head[4..8]));
+        if is_wave && &head[..4] == b"data" || !is_wave && &head[..4] == b"LIST" && &head[8..12] == b"movi" {
+            // Its own length may not be told, or be in 64 bits elsewhere.
+            let is_told = length != 0 && length != u64::from(u32::MAX);
+            return Ok(all(at + 8, if is_told { at + 8 + length } else { end }));
+        }
+        at += 8 + length + length % 2;
+    }
+    Ok(all(begin, end))
+}
+
+/// How long the file was when it was finished, by the word of its properties; a live recording has none.
+fn asf(file: &File, size: u64) -> io::Result<Structure> {
+    const IS_BROADCAST: u32 = 1;
+    let mut head = [0; 30];
+    if fill(file, &mut head, 0)? < 30 || head[..16] != ASF_HEADER {
+        return Ok(Structure::default());
+    }
+    let header = le64(&head[16..24]);
+    let mut at = 30;
+    for _ in 0..MOST_CHUNKS {
+        let mut object = [0; 92];
+        if at >= header.min(size) || fill(file, &mut object, at)? < object.len() {
+            break;
+        }
+        if object[..16] == ASF_PROPERTIES {
+            let promised = le64(&object[40..48]);
+            let is_told = le32(&object[88..92]) & IS_BROADCAST == 0;
+            return Ok(if is_told { held_against(size, promised, header) } else { Structure::default() });
+        }
+        let Some(next) = at.checked_add(le64(&object[16..24]).max(24)) else { break };
+        at = next;
+    }
+    Ok(Structure::default())
+}
+
+/// A finished MXF tells where its footer lies.
+fn mxf(file: &File, size: u64) -> io::Result<Structure> {
+    const HEADER: u8 = 0x02;
+    // Of four ways to leave a partition; those that are open may tell another place than that in the end.
+    const CLOSED: [u8; 2] = [0x02, 0x04];
+    let mut head = [0; 80];
+    let read = fill(file, &mut head, 0)?;
+    if read < head.len() || head[..13] != MXF_PARTITION || head[13] != HEADER || !CLOSED.contains(&head[14]) {
+        return Ok(Structure::default());
+    }
+    // A length in one byte, or in as many as its first one tells.
+    let value = 17 + if head[16] < 0x80 { 0 } else { usize::from(head[16] & 0x7f).min(8) };
+    let be64 = |at: usize| u64::from_be_bytes(head[at..at + 8].try_into().unwrap_or_default());
+    let (footer, metadata) = (be64(value + 24), be64(value + 32));
+    Ok(held_against(size, footer, metadata))
+}
+
+/// The size of a file that was to have so many bytes, the first of which are its head; 0 = not told.
+fn held_against(size: u64, promised: u64, head: u64) -> Structure {
+    let ends_early = promised > size;
+    let share = |head: u64| (size - head) as f64 / (promised - head) as f64;
+    Structure { ends_early, share_there: ends_early.then(|| share(if head < size { head } else { 0 })), ..Structure::default() }
 }
 
 /// The outer chunk of an AIFF. A recorder that never came to write its length leaves 0.
@@ -135,6 +262,14 @@ fn au(file: &File, size: u64) -> io::Result<Structure> {
     }
     let (begin, length) = (be32(&head[4..8]), be32(&head[8..12]));
     Ok(Structure { ends_early: length != u32::MAX && u64::from(begin) + u64::from(length) > size, ..Structure::default() })
+}
+
+fn le32(bytes: &[u8]) -> u32 {
+    bytes.try_into().map_or(0, u32::from_le_bytes)
+}
+
+fn le64(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_le_bytes)
 }
 
 fn be32(bytes: &[u8]) -> u32 {
@@ -188,6 +323,72 @@ mod tests {
     }
 
     #[test]
+    fn the_share_that_is_there_is_that_of_pictures_and_samples_alone() {
+        let chunk = |kind: &[u8; 4], length: u32, content: &[u8]| [&kind[..], &length.to_le_bytes(), content].concat();
+        let movie = |kind: &[u8; 4], length: u32, there: usize| {
+            let inside =
+                [&kind[..], &chunk(b"LIST", 4, b"hdrl"), &chunk(b"LIST", length, &[&b"movi"[..], &vec![0; there - 4]].concat())];
+            inside.concat()
+        };
+        let riff = |inside: &[u8], length: usize| chunk(b"RIFF", length as u32, inside);
+        let whole = riff(&[movie(b"AVI ", 100, 100), chunk(b"idx1", 50, &[0; 50])].concat(), 182);
+        assert_eq!(of(&whole, "avi"), Structure::default());
+        assert_eq!(of(&[&whole[..], b"junk behind the end"].concat(), "avi"), Structure::default());
+        let cut = |share_there| Structure { ends_early: true, share_there: Some(share_there), ..Structure::default() };
+        assert_eq!(of(&whole[..whole.len() - 20], "avi"), cut(1.0), "a part of the index");
+        assert_eq!(of(&whole[..32 + 40], "avi"), cut(0.4));
+        // A second RIFF, as in every AVI that is larger than 1 GB.
+        let further = riff(&movie(b"AVIX", 300, 300), 324);
+        let long = [&whole[..], &further].concat();
+        assert_eq!(of(&long, "avi"), Structure::default());
+        assert_eq!(of(&long[..long.len() - 100], "avi"), cut(0.75));
+        for unfinished in [0, u32::MAX] {
+            let mut live = whole.clone();
+            live[4..8].copy_from_slice(&unfinished.to_le_bytes());
+            assert_eq!(of(&live[..100], "avi"), Structure::default(), "{unfinished:#x}");
+        }
+        let wave = riff(&[&b"WAVE"[..], &chunk(b"fmt ", 4, b"1234"), &chunk(b"data", 200, &[0; 200])].concat(), 224);
+        assert_eq!(of(&wave, "wav"), Structure::default());
+        assert_eq!(of(&wave[..wave.len() - 50], "wav"), cut(0.75));
+        let ds64 = |length: u64| chunk(b"ds64", 28, &[&length.to_le_bytes()[..], &[0; 20]].concat());
+        let large = |length: u64| [&b"RF64\xff\xff\xff\xffWAVE"[..], &ds64(length), &chunk(b"data", u32::MAX, &[0; 100])].concat();
+        assert_eq!(of(&large(148), "wav"), Structure::default());
+        assert_eq!(of(&large(248), "wav"), cut(0.5));
+        assert_eq!(of(&large(0), "wav"), Structure::default(), "written into a pipe");
+    }
+
+    #[test]
+    fn windows_media_and_mxf_that_are_shorter_than_they_tell_are_seen() {
+        let asf = |promised: u64, flags: u32| {
+            let object =
+                [&ASF_PROPERTIES[..], &104_u64.to_le_bytes(), &[0; 16], &promised.to_le_bytes(), &[0; 40], &flags.to_le_bytes()];
+            let head = [&ASF_HEADER[..], &134_u64.to_le_bytes(), &[0; 6], &object.concat(), &[0; 12]].concat();
+            of(&[&head[..], &[0; 100]].concat(), "asf")
+        };
+        let half = Structure { ends_early: true, share_there: Some(0.5), ..Structure::default() };
+        assert_eq!(asf(334, 0), half);
+        for (promised, flags, why) in [(234, 0, "whole"), (200, 0, "longer"), (0, 0, "not told"), (334, 1, "a broadcast")] {
+            assert_eq!(asf(promised, flags), Structure::default(), "{why}");
+        }
+        let mxf = |status: u8, footer: u64| {
+            let pack = [
+                &MXF_PARTITION[..],
+                &[0x02, status, 0x00, 0x83, 0, 0, 0x88],
+                &[0; 24],
+                &footer.to_be_bytes(),
+                &100_u64.to_be_bytes(),
+                &[0; 140],
+            ]
+            .concat();
+            of(&pack, "mxf")
+        };
+        assert_eq!(mxf(4, 300), half);
+        for (status, footer, why) in [(4, 190, "whole"), (4, 0, "not told"), (1, 300, "open")] {
+            assert_eq!(mxf(status, footer), Structure::default(), "{why}");
+        }
+    }
+
+    #[test]
     fn sound_whose_head_promises_more_than_is_there_is_seen() {
         let aiff = |length: u32| [&b"FORM"[..], &length.to_be_bytes(), b"AIFFCOMM"].concat();
         assert!(!of(&aiff(8), "aiff").ends_early);
@@ -205,6 +406,10 @@ mod tests {
         #[test]
         fn any_bytes_are_looked_at_without_a_fault(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400), which in 0..6_usize) {
             of(&bytes, ["mov", "matroska", "avi", "gif", "aiff", "au"][which]);
+            let heads: [&[u8]; 4] = [b"RIFF\x90\x01\0\0AVI ", b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0", &ASF_HEADER, &MXF_PARTITION];
+            for (head, demuxer) in heads.into_iter().zip(["avi", "wav", "asf", "mxf"]) {
+                of(&[head, &bytes].concat(), demuxer);
+            }
         }
     }
 }

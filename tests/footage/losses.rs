@@ -1,0 +1,90 @@
+//! Films of which something is missing: they are cut off. What is missing is told in seconds, and too little is a failure with its reason.
+
+use crate::clip::{Clip, PICTURE, film, piped};
+use crate::facts::Fact::{Lost, NoDamage, Refused, Seconds};
+use crate::table::{Row, assert_all, row};
+
+const TONE: &str = "-f lavfi -i sine=440:d=";
+const TOO_LITTLE: &[&str] = &["of what the input promises"];
+
+/// Less than half is refused; the rest tells how much is missing, to half a second.
+fn cut_off(names: [&'static str; 3], clip: &Clip) -> [Row; 3] {
+    let cut = |name, share: usize| {
+        let left = 4.0 * share as f64 / 1000.0;
+        row(name, clip.cut_off(share), &[Seconds(left, 0.5), Lost(4.0 - left, 0.5, "cut off")])
+    };
+    [row(names[0], clip.cut_off(300), &[Refused(TOO_LITTLE)]), cut(names[1], 600), cut(names[2], 800)]
+}
+
+#[test]
+fn an_avi_that_is_cut_off_is_told_whatever_it_holds() {
+    let of = |words: &str| film("avi", &format!("{PICTURE}4 {TONE}4 {words}"));
+    let silent = film("avi", &format!("{PICTURE}4 -c:v mjpeg"));
+    let rows = [
+        cut_off(["mjpeg-30.avi", "mjpeg-60.avi", "mjpeg-80.avi"], &of("-c:v mjpeg -c:a pcm_s16le")),
+        cut_off(["mpeg4-30.avi", "mpeg4-60.avi", "mpeg4-80.avi"], &of("-c:v mpeg4 -c:a libmp3lame")),
+        cut_off(["h264-30.avi", "h264-60.avi", "h264-80.avi"], &of("-c:v libx264 -preset ultrafast -bf 0 -c:a aac")),
+        cut_off(["silent-30.avi", "silent-60.avi", "silent-80.avi"], &silent),
+    ];
+    assert_all("proxy-480p", &rows.concat());
+}
+
+#[test]
+fn a_wmv_and_an_mxf_that_are_cut_off_are_told() {
+    let of = |ending: &str, words: &str| film(ending, &format!("{PICTURE}4 {TONE}4 {words}"));
+    let rows = [
+        cut_off(["30.wmv", "60.wmv", "80.wmv"], &of("wmv", "-c:v wmv2 -c:a wmav2")),
+        cut_off(["30.mxf", "60.mxf", "80.mxf"], &of("mxf", "-c:v mpeg2video -c:a pcm_s16le -ar 48000")),
+    ];
+    assert_all("proxy-480p", &rows.concat());
+}
+
+#[test]
+fn sound_that_is_cut_off_is_told() {
+    let noise = |words: &str| film("wav", &format!("-f lavfi -i anoisesrc=d=4:a=0.3:r=48000 {words}"));
+    let rows = [
+        cut_off(["30.wav", "60.wav", "80.wav"], &noise("")),
+        cut_off(["64-30.wav", "64-60.wav", "64-80.wav"], &noise("-rf64 always")),
+    ];
+    assert_all("audio-m4a", &rows.concat());
+}
+
+#[test]
+fn a_head_that_was_never_finished_promises_nothing() {
+    let whole = film("avi", &format!("{PICTURE}4 {TONE}4 -c:v mjpeg -c:a pcm_s16le"));
+    let unsized_avi = whole.edited("no size", |content| content[4..8].fill(0));
+    let junk = whole.edited("junk behind", |content| content.extend([0x5a; 5000]));
+    let without_index = whole.edited("no index", |content| {
+        let at = content.windows(4).rposition(|window| window == b"idx1").expect("an index");
+        content.truncate(at);
+    });
+    let wmv = film("wmv", &format!("{PICTURE}4 {TONE}4 -c:v wmv2 -c:a wmav2"));
+    let unsized_wmv = wmv.edited("no size", |content| {
+        let properties = [0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11];
+        let at = content.windows(8).position(|window| window == properties).expect("properties of the file");
+        content[at + 40..at + 48].fill(0);
+    });
+    let facts = [Seconds(4.0, 0.3), NoDamage];
+    assert_all(
+        "proxy-480p",
+        &[
+            row("piped.avi", piped("avi", &format!("{PICTURE}4 {TONE}4 -c:v mjpeg -c:a pcm_s16le -f avi")), &facts),
+            row("piped.wmv", piped("wmv", &format!("{PICTURE}4 {TONE}4 -c:v wmv2 -c:a wmav2 -f asf")), &facts),
+            row("piped.mxf", piped("mxf", &format!("{PICTURE}4 {TONE}4 -c:v mpeg2video -c:a pcm_s16le -ar 48000 -f mxf")), &facts),
+            row("unsized.avi", unsized_avi, &facts),
+            row("unsized.wmv", unsized_wmv, &facts),
+            row("junk.avi", junk, &facts),
+            row("no-index.avi", without_index, &facts),
+            row("whole.wmv", wmv, &facts),
+            row("whole.avi", whole, &facts),
+        ],
+    );
+    let noise = "-f lavfi -i anoisesrc=d=4:a=0.3:r=48000";
+    assert_all(
+        "audio-m4a",
+        &[
+            row("piped.wav", piped("wav", &format!("{noise} -f wav")), &facts),
+            row("whole-64.wav", film("wav", &format!("{noise} -rf64 always")), &facts),
+        ],
+    );
+}
