@@ -2,8 +2,8 @@
 
 use crate::clip::{Clip, QUICK, SMALL, bytes, film, film_of};
 use crate::facts::Fact::{
-    Channels, DamageTold, Decodes, Frames, LeftOutTold, LikeInput, Marked, Moments, NoCombs, NoDamage, Refused, Seconds, Shows,
-    Tone,
+    Channels, DamageTold, Decodes, Frames, LeftOutTold, LikeInput, Marked, Moments, NoCombs, NoDamage, Refused, Seconds, Sheet,
+    Shows, Tone,
 };
 use crate::table::{QUICK_720, assert_all, row};
 
@@ -75,6 +75,20 @@ fn mpeg_4_is_as_good_as_it_is_asked_for() {
     };
     assert_all(&preset("bitrate: 2M, "), &[row("noisy.mp4", noisy(), &[Frames(100, 0), LikeInput("null", 0.85)])]);
     assert_all(&preset(""), &[row("noisy.mp4", noisy(), &[Frames(100, 0), LikeInput("null", 0.85)])]);
+}
+
+#[test]
+fn the_sheet_of_a_raw_stream_shows_all_of_it() {
+    let colours = "-f lavfi -i color=red:s=64x64:r=25:d=1[a];color=lime:s=64x64:r=25:d=1[b];color=blue:s=64x64:r=25:d=1[c];[a][b][c]concat=n=3";
+    let hevc = "-c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt yuv420p";
+    let shown = [Sheet("RRRRRGGGGGGBBBBB")];
+    assert_all(
+        "thumbnails",
+        &[
+            row("raw.h264", film("h264", &format!("{colours} {QUICK}")), &shown),
+            row("raw.h265", film("hevc", &format!("{colours} {hevc}")), &shown),
+        ],
+    );
 }
 
 #[test]

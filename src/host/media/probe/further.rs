@@ -30,7 +30,7 @@ impl Prober {
         let Some(video) = &mut media.video else { return Ok(()) };
         let is_told = video.duration.or(media.duration).is_some() && !media.extras.duration_is_guess;
         if !is_told || LATE_DEMUXERS.contains(&media.demuxer.as_str()) {
-            match self.measure(path, bytes, video.index, media.extras.long_look) {
+            match self.measure(path, bytes, video, media.extras.long_look) {
                 Ok(measured) => video.duration = measured.or(video.duration),
                 Err(refused) if refused.errno.is_some() => return Err(refused),
                 // Too long to be measured: what its header tells will do for a sheet.
@@ -138,12 +138,14 @@ impl Prober {
         colour.light_level = colour.light_level.take().or(told.light_level);
     }
 
-    /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added.
-    fn measure(&self, path: &Path, bytes: u64, stream: u32, long: bool) -> Result<Option<Duration>, Refused> {
+    /// How long a stream is, by the times of its packets. Where they begin anew, what follows is added. Those of a raw stream
+    /// have none, and are counted.
+    fn measure(&self, path: &Path, bytes: u64, stream: &VideoStream, long: bool) -> Result<Option<Duration>, Refused> {
         let timeout = self.time_for_all_of(bytes);
-        let question = Question { formats: FORMATS, subject: Subject::Times(stream), long, timeout };
+        let question = Question { formats: FORMATS, subject: Subject::Times(stream.index), long, timeout };
         let answer = self.ask(path, question)?;
-        Ok(length_of(&String::from_utf8_lossy(&answer.stdout)))
+        let times = String::from_utf8_lossy(&answer.stdout);
+        Ok(length_of(&times).or_else(|| length_by_count(&times, stream.fps)))
     }
 }
 
@@ -172,6 +174,12 @@ pub(super) fn hidden(packets: &str) -> Hidden {
     let times = packets.lines().filter_map(|line| line.split(',').next()?.parse::<f64>().ok());
     let has_several_parts = times.clone().zip(times.skip(1)).any(|(time, next)| next < time);
     Hidden { before, behind, has_several_parts }
+}
+
+/// How long so many pictures are shown at this rate: one line is one picture.
+pub(super) fn length_by_count(packets: &str, fps: f64) -> Option<Duration> {
+    let count = packets.lines().filter(|line| !line.is_empty()).count();
+    Duration::try_from_secs_f64(count as f64 / fps).ok().filter(|length| fps > 0.0 && !length.is_zero())
 }
 
 /// Longest step between two packets that is taken for one: a longer one is a gap that players do not show.
