@@ -92,6 +92,24 @@ fn the_sheet_of_a_raw_stream_shows_all_of_it() {
 }
 
 #[test]
+fn the_sheet_of_a_cover_shows_it() {
+    let cover = film("jpg", "-f lavfi -i color=red:s=300x300:d=0.04 -frames:v 1");
+    let song = |ending: &str, codec: &str| {
+        let words = format!("-f lavfi -i sine=440:d=2 -i @0 -map 0 -map 1 -c:a {codec} -c:v copy -disposition:v attached_pic");
+        film_of(ending, &words, &[&cover])
+    };
+    let shown = [Sheet("RRRRRRRRRRRRRRRR")];
+    assert_all(
+        "thumbnails",
+        &[
+            row("song.m4a", song("m4a", "aac"), &shown),
+            row("song.mp3", song("mp3", "libmp3lame"), &shown),
+            row("song.flac", song("flac", "flac"), &shown),
+        ],
+    );
+}
+
+#[test]
 fn a_cover_that_is_too_large_keeps_no_film_out() {
     let cover = film("jpg", "-f lavfi -i color=red:s=6000x6000:d=0.04 -frames:v 1 -q:v 20");
     let tone = "-f lavfi -i sine=440:d=2";

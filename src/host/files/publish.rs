@@ -144,7 +144,9 @@ fn check_part_file(part: &Part) -> Result<FileId, Failure> {
         return Err(Failure { cause: Cause::Host, reason });
     }
     if id.size == 0 {
-        return Err(Failure { cause: Cause::Unknown, reason: "ffmpeg ended well but wrote nothing".to_owned() });
+        let reason = "the output is empty: ffmpeg found nothing in the input that it could convert, and complained of nothing; try another \
+                      copy of the input, or another preset";
+        return Err(Failure { cause: Cause::Unknown, reason: reason.to_owned() });
     }
     Ok(id)
 }

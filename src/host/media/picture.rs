@@ -158,7 +158,10 @@ pub fn filters(plan: &VideoPlan, media: &MediaInfo, stream: &VideoStream, has_zs
         // One picture for each frame, and only frames that are flagged.
         chain.push("bwdif=mode=send_frame:deint=interlaced".to_owned());
     }
-    if let Some(tile) = plan.tile {
+    if stream.is_cover {
+        // One picture without a length of its own, which a filter of rates would drop.
+        chain.push("setpts=PTS-STARTPTS".to_owned());
+    } else if let Some(tile) = plan.tile {
         chain.extend(evenly_spaced(tile, media, stream));
     } else if let Some(fps) = plan.fps {
         chain.push(format!("fps={fps}"));
