@@ -15,6 +15,8 @@ pub struct Account {
     pub written: BTreeMap<u32, StreamWritten>,
     /// Pictures and blocks of sound that could not be decoded.
     pub undecoded: u64,
+    /// The same by the number of the stream in the input, where it is told.
+    pub undecoded_of: BTreeMap<u32, u64>,
     /// Pictures that were decoded with parts of them made up.
     pub repaired: u64,
     /// Pictures that were left out because their time was not behind that of the one before.

@@ -1,7 +1,7 @@
-//! Films of which something is missing: they are cut off. What is missing is told in seconds, and too little is a failure with its reason.
+//! Films of which something is missing: cut off, with dead sound. What is missing is told in seconds, and too little is a failure with its reason.
 
-use crate::clip::{Clip, PICTURE, film, piped};
-use crate::facts::Fact::{Lost, NoDamage, Refused, Seconds};
+use crate::clip::{Clip, PICTURE, QUICK, film, film_of, piped};
+use crate::facts::Fact::{Frames, Lost, NoDamage, Refused, Seconds};
 use crate::table::{Row, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
@@ -85,6 +85,32 @@ fn a_head_that_was_never_finished_promises_nothing() {
         &[
             row("piped.wav", piped("wav", &format!("{noise} -f wav")), &facts),
             row("whole-64.wav", film("wav", &format!("{noise} -rf64 always")), &facts),
+        ],
+    );
+}
+
+/// Its blocks from the sixth to so many are noise.
+fn dead_sound(until: u32) -> Clip {
+    let whole = film("m4a", "-f lavfi -i anoisesrc=d=4:a=0.3:r=48000:seed=1 -c:a aac -fflags +bitexact");
+    film_of("mka", &format!("-i @0 -c copy -bsf:a noise=amount='between(n,5,{until})*2'"), &[&whole])
+}
+
+#[test]
+fn sound_that_cannot_be_decoded_is_told_in_seconds() {
+    let with_picture =
+        |until| film_of("mkv", &format!("-i @0 {PICTURE}4 -map 1:v -map 0:a {QUICK} -c:a copy"), &[&dead_sound(until)]);
+    assert_all(
+        "audio-m4a",
+        &[
+            row("dead.mka", dead_sound(180), &[Refused(TOO_LITTLE)]),
+            row("gap.mka", dead_sound(52), &[Seconds(4.0, 0.3), Lost(1.0, 0.15, "of the sound")]),
+        ],
+    );
+    assert_all(
+        "proxy-480p",
+        &[
+            row("dead.mkv", with_picture(146), &[Seconds(4.0, 0.3), Frames(100, 1), Lost(3.0, 0.2, "of the sound")]),
+            row("gap.mkv", with_picture(52), &[Seconds(4.0, 0.3), Frames(100, 1), Lost(1.0, 0.15, "of the sound")]),
         ],
     );
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::account::{Account, StreamRead};
 use crate::domain::job::Damage;
-use crate::domain::media::{MediaInfo, VideoStream};
+use crate::domain::media::{AudioStream, MediaInfo, VideoStream};
 use crate::engine::port::{Cause, Failure};
 
 /// An output of a file that was cut off may be this much shorter than promised without a word: a frame or two of rounding.
@@ -61,7 +61,8 @@ pub fn of(evidence: &Evidence<'_>) -> Result<Option<Damage>, Failure> {
     let account = evidence.account;
     let left_out = left_out(evidence);
     let frames = pictures_lost(evidence);
-    let seconds = seconds_lost(evidence, frames) + left_out.map_or(0.0, |left| left.as_secs_f64());
+    let seconds =
+        seconds_lost(evidence, frames).max(seconds_of_sound_lost(evidence)) + left_out.map_or(0.0, |left| left.as_secs_f64());
     let is_short = left_out.is_none() && (seconds > 0.0 && is_cut_short(evidence) || ends_nobody_knows_where(evidence));
     let is_complained = account.first_complaint.is_some() && (account.undecoded > 0 || account.repaired > 0 || frames > 0);
     if let Some(share) = share_made(evidence).filter(|share| *share < LEAST_USEFUL) {
@@ -90,6 +91,9 @@ fn cause(evidence: &Evidence<'_>, is_short: bool, is_left_out: bool) -> String {
         return "its times begin anew, as where files are joined byte by byte: what comes then has no place in the output"
             .to_owned();
     }
+    if seconds_of_sound_lost(evidence) > seconds_lost(evidence, pictures_lost(evidence)) {
+        return "parts of the sound could not be decoded".to_owned();
+    }
     said.unwrap_or_else(|| "its index promises more than the file holds".to_owned())
 }
 
@@ -112,10 +116,12 @@ fn listed_to_show(evidence: &Evidence<'_>) -> Option<u64> {
 /// Pictures that could not be decoded: what the decoder gave back less than it got, where it complained at all.
 fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
     let account = evidence.account;
-    if account.first_complaint.is_none() {
+    if account.first_complaint.is_none() || !evidence.wants_video {
         return 0;
     }
-    let complained = account.undecoded.max(account.repaired);
+    let picture = evidence.media.video.as_ref().map(|video| video.index);
+    let of_others: u64 = account.undecoded_of.iter().filter(|(stream, _)| Some(**stream) != picture).map(|(_, count)| count).sum();
+    let complained = account.undecoded.saturating_sub(of_others).max(account.repaired);
     let Some(StreamRead { packets, decoded: Some(decoded), .. }) = read_of_picture(evidence) else { return complained };
     let due = listed_to_show(evidence).map_or(packets, |shown| packets.min(shown));
     let missing = due.saturating_sub(decoded);
@@ -124,6 +130,36 @@ fn pictures_lost(evidence: &Evidence<'_>) -> u64 {
     let may_be_fields = evidence.media.video.as_ref().is_some_and(may_be_fields);
     let is_explained = !may_be_fields || missing <= due / FEW_SHARE || complained * EXPLAINED >= missing || decoded == 0;
     if is_explained { missing.max(account.repaired) } else { complained }
+}
+
+/// Blocks of a sound that could not be decoded.
+#[derive(Debug, Clone, Copy)]
+struct LostSound {
+    seconds: f64,
+    /// Of all of it.
+    share: f64,
+}
+
+/// What could not be decoded of a sound; `None` where it is not in the output, or was not decoded for it.
+fn lost_of(evidence: &Evidence<'_>, sound: &AudioStream) -> Option<LostSound> {
+    let account = evidence.account;
+    let StreamRead { packets, decoded, samples } = *account.read.get(&sound.index)?;
+    let decoded = decoded.filter(|_| packets > 0)?;
+    // Some decoders give fewer blocks than they get packets for good reasons, and do not complain of it.
+    let complained = account.undecoded_of.get(&sound.index).copied().unwrap_or_default();
+    let lost = packets.saturating_sub(decoded).min(complained) as f64;
+    let share = lost / packets as f64;
+    let each = samples.unwrap_or_default() as f64 / decoded as f64 / f64::from(sound.sample_rate);
+    Some(LostSound { seconds: if each.is_finite() { lost * each } else { evidence.made.as_secs_f64() * share }, share })
+}
+
+fn lost_of_sounds<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = LostSound> + 'a {
+    let media = evidence.media;
+    media.extras.sounds.iter().chain(&media.audio).filter(|_| evidence.wants_audio).filter_map(|sound| lost_of(evidence, sound))
+}
+
+fn seconds_of_sound_lost(evidence: &Evidence<'_>) -> f64 {
+    lost_of_sounds(evidence).map(|lost| lost.seconds).fold(0.0, f64::max)
 }
 
 /// How much could be read, and has no place in the output because its times begin anew.
@@ -228,10 +264,13 @@ fn share_made(evidence: &Evidence<'_>) -> Option<f64> {
         .map(|promised| evidence.made.as_secs_f64() / promised.as_secs_f64());
     // Some decoders give fewer pictures than packets for good reasons; without a complaint that is none of ours.
     let by_count = by_count.filter(|_| evidence.account.first_complaint.is_some() || is_cut_short(evidence));
-    match (by_count, by_length) {
+    let share = match (by_count, by_length) {
         (Some(count), Some(length)) => Some(count.max(length)),
         (one, other) => one.or(other),
-    }
+    };
+    // Gaps in the sound became silence: the output is as long as ever. A film is worth keeping for its picture.
+    let heard = lost_of_sounds(evidence).filter(|_| !evidence.wants_video).map(|lost| 1.0 - lost.share).reduce(f64::max);
+    [share, heard].into_iter().flatten().reduce(f64::min)
 }
 
 #[cfg(test)]
@@ -290,6 +329,34 @@ mod tests {
         assert!(damage.cause.contains("cut off"), "{}", damage.cause);
         let failure = judged(&media(20, cut), &account(100, 100, None), 4.0).expect_err("too little");
         assert!(failure.reason.starts_with("only 20 % of what the input promises"), "{}", failure.reason);
+    }
+
+    #[test]
+    fn sound_that_could_not_be_decoded_is_counted_by_its_blocks() {
+        let audio = Some(AudioStream { sample_rate: 48_000, index: 1, ..AudioStream::default() });
+        let film = MediaInfo { audio, ..media(4, Extras::default()) };
+        let account = |decoded: u64, complained: u64| {
+            let sound = StreamRead { packets: 188, decoded: Some(decoded), samples: Some(decoded * 1024) };
+            let picture = StreamRead { packets: 100, decoded: Some(100), samples: None };
+            let read = [(0, picture), (1, sound)].into();
+            let undecoded_of = [(1, complained)].into();
+            Account { read, undecoded: complained, undecoded_of, first_complaint: Some("broken".to_owned()), ..Account::default() }
+        };
+        let judged = |account: &Account, wants_video: bool| {
+            let made = Duration::from_secs(4);
+            of(&Evidence { media: &film, account, wants_video, wants_audio: true, lost_sound: false, made })
+        };
+        for wants_video in [true, false] {
+            let damage = judged(&account(141, 47), wants_video).expect("useful").expect("damage");
+            assert!((damage.seconds - 1.0).abs() < 0.01 && damage.frames == 0, "{damage:?}");
+            assert!(damage.cause.contains("of the sound"), "{}", damage.cause);
+        }
+        let damage = judged(&account(47, 141), true).expect("a picture").expect("damage");
+        assert!((damage.seconds - 3.0).abs() < 0.01, "{damage:?}");
+        let failure = judged(&account(47, 141), false).expect_err("too little sound");
+        assert!(failure.reason.starts_with("only 25 %") && failure.reason.contains("of the sound"), "{}", failure.reason);
+        let fewer_blocks = judged(&account(94, 1), false).expect("useful").expect("damage");
+        assert!(fewer_blocks.seconds < 0.1, "a decoder that gives fewer blocks than it gets packets: {fewer_blocks:?}");
     }
 
     #[test]

@@ -43,8 +43,8 @@ impl Arriving {
 pub struct Tally {
     account: Account,
     arriving: Option<Arriving>,
-    /// The line before told of something that could not be decoded.
-    was_undecoded: bool,
+    /// The line before told of something that could not be decoded, and maybe of which stream that is.
+    undecoded_before: Option<Option<u32>>,
 }
 
 impl Tally {
@@ -53,10 +53,12 @@ impl Tally {
         // ffmpeg writes a line that it would repeat only once, and then how often.
         let again = line.message.trim_start().strip_prefix("Last message repeated ").and_then(|rest| rest.split(' ').next());
         if let Some(times) = again.and_then(|times| times.parse::<u64>().ok()) {
-            self.account.undecoded += if self.was_undecoded { times } else { 0 };
+            if let Some(stream) = self.undecoded_before {
+                self.add_undecoded(stream, times);
+            }
             return;
         }
-        self.was_undecoded = false;
+        self.undecoded_before = None;
         if line.level == LogLevel::Error || line.level == LogLevel::Warning {
             self.complaint(line);
         } else if line.is_quiet {
@@ -77,8 +79,9 @@ impl Tally {
     fn complaint(&mut self, line: &Classified<'_>) {
         let text = line.message;
         if text.starts_with("Error while decoding stream") || text.starts_with("Error submitting packet to decoder") {
-            self.account.undecoded += 1;
-            self.was_undecoded = true;
+            let stream = stream_of(line);
+            self.add_undecoded(stream, 1);
+            self.undecoded_before = Some(stream);
         }
         // `New audio stream 0:1 at pos:25272334 and DTS:100.529s`, later `New audio stream with index 1 at pos: …`.
         if let Some((kind, rest)) = text.strip_prefix("New ").and_then(|rest| rest.split_once(" stream "))
@@ -90,6 +93,15 @@ impl Tally {
         let is_telling = line.level == LogLevel::Error || diagnose::tells_of_damage(text);
         if is_telling && self.account.first_complaint.is_none() && !diagnose::is_harmless(text) {
             self.account.first_complaint = Some(diagnose::damage_words(text));
+        }
+    }
+
+    fn add_undecoded(&mut self, stream: Option<u32>, times: u64) {
+        let account = &mut self.account;
+        account.undecoded = account.undecoded.saturating_add(times);
+        if let Some(stream) = stream.filter(|stream| (*stream as usize) < MOST_STREAMS) {
+            let of_stream = account.undecoded_of.entry(stream).or_default();
+            *of_stream = of_stream.saturating_add(times);
         }
     }
 
@@ -112,6 +124,14 @@ impl Tally {
             self.account.written.insert(number, written);
         }
     }
+}
+
+/// The stream of the input that could not be decoded: `Error while decoding stream #0:1: …`, and, as from 6.1 on, said by
+/// `aist#0:1/aac`.
+fn stream_of(line: &Classified<'_>) -> Option<u32> {
+    let number = |text: &str| text.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok();
+    let said = line.message.split_once(" stream #0:").map(|(_, rest)| rest);
+    said.or_else(|| line.contexts.iter().find_map(|context| Some(context.split_once("ist#0:")?.1))).and_then(number)
 }
 
 /// Said by ffmpeg itself, or, as from 6.1 on, by one of its files: `in#0/mov,mp4`, `out#0/mp4`.
@@ -248,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_decoded_is_counted_by_its_stream() {
+        let account = of(&[
+            "[error] Error while decoding stream #0:1: Invalid data found when processing input",
+            "[error] Error while decoding stream #0:0: Invalid data found when processing input",
+            "    Last message repeated 4 times",
+            "[aist#0:1/aac @ 0x1] [dec:aac @ 0x2] [error] Error submitting packet to decoder: Invalid data found",
+        ])
+        .into_account();
+        assert_eq!((account.undecoded, account.undecoded_of), (7, [(0, 5), (1, 2)].into()));
+    }
+
+    #[test]
     fn what_could_not_be_decoded_is_counted_with_its_first_cause() {
         let account = of(&[
             "[h264 @ 0x1] [error] decode_slice_header error",
@@ -258,6 +290,7 @@ mod tests {
         ])
         .into_account();
         assert_eq!((account.undecoded, account.repaired), (3, 1));
+        assert_eq!(account.undecoded_of, [(0, 3)].into());
         assert!(account.first_complaint.is_some_and(|words| words.contains("picture")));
     }
 }
