@@ -1,6 +1,6 @@
-//! Films of which something is missing: cut off, with dead sound. What is missing is told in seconds, and too little is a failure with its reason.
+//! Films of which something is missing or that nobody can read as they are: cut off, with dead sound, encrypted. What is missing is told in seconds, and too little is a failure with its reason.
 
-use crate::clip::{Clip, PICTURE, QUICK, film, film_of, piped};
+use crate::clip::{Clip, PICTURE, QUICK, SMALL, film, film_of, piped};
 use crate::facts::Fact::{Frames, Lost, NoDamage, Refused, Seconds};
 use crate::table::{Row, assert_all, row};
 
@@ -113,4 +113,29 @@ fn sound_that_cannot_be_decoded_is_told_in_seconds() {
             row("gap.mkv", with_picture(52), &[Seconds(4.0, 0.3), Frames(100, 1), Lost(1.0, 0.15, "of the sound")]),
         ],
     );
+}
+
+#[test]
+fn a_film_that_is_encrypted_says_so() {
+    let key = "-encryption_scheme cenc-aes-ctr -encryption_key 76a6c65c5ea762046bd749a2e632ccbb \
+               -encryption_kid a7e61c373e219033c21091fa607bf3b8";
+    let film_of_rights = film("mp4", &format!("{PICTURE}4 {TONE}4 {QUICK} -c:a aac {key}"));
+    let song_of_rights = film("mp4", &format!("{TONE}4 -c:a aac {key}"));
+    // The packets of picture and sound as a broadcaster's scrambler leaves them.
+    let pay_tv = film("ts", &format!("{SMALL}4 {TONE}4 {QUICK} -c:a aac")).edited("scrambled", |content| {
+        let mut noise = 0x2545_f491_4f6c_dd1d_u64;
+        for packet in content.chunks_mut(188).filter(|packet| packet[1] & 0x1f == 1) {
+            let begin = if packet[3] & 0x20 == 0 { 4 } else { 5 + usize::from(packet[4]) };
+            packet[3] |= 0x80;
+            for byte in &mut packet[begin..] {
+                noise ^= noise << 13;
+                noise ^= noise >> 7;
+                noise ^= noise << 17;
+                *byte = noise as u8;
+            }
+        }
+    });
+    let said = [Refused(&["it is encrypted"])];
+    assert_all("proxy-480p", &[row("film.mp4", film_of_rights, &said), row("pay-tv.ts", pay_tv.clone(), &said)]);
+    assert_all("audio-m4a", &[row("song.m4a", song_of_rights, &said), row("pay-tv.ts", pay_tv, &said)]);
 }

@@ -25,6 +25,7 @@ use crate::host::process::child::{ChildSetup, Limits};
 use crate::host::process::command::{self, Answer, Beyond, Bounds, ToolError};
 use crate::host::process::sandbox::{Needs, SandboxBuilder};
 
+mod encrypted;
 mod explain;
 mod further;
 mod look;
@@ -184,6 +185,21 @@ impl Prober {
 
     /// Reads any media file of the allowed formats. The path must be absolute.
     pub fn read(&self, path: &Path) -> Result<Probed, Refused> {
+        let read = self.read_as_it_is(path);
+        let is_encrypted = match &read {
+            Ok(probed) if probed.media.demuxer == "mov" => encrypted::is_film_of_rights(path, &probed.media),
+            Ok(probed) => probed.streams == 0 && encrypted::is_scrambled(path),
+            Err(refused) => refused.errno.is_none() && encrypted::is_scrambled(path),
+        };
+        if is_encrypted {
+            let text = "it is encrypted, and nothing of it can be read without its key: whoever has the rights, or the broadcaster's \
+                        card, has to decrypt it first; then give the decrypted file";
+            return Err(rejected(RejectReason::Unreadable, text).into());
+        }
+        read
+    }
+
+    fn read_as_it_is(&self, path: &Path) -> Result<Probed, Refused> {
         let (id, head) = look(path)?;
         if let Head::Playlist(kind) = head {
             return Err(rejected(
