@@ -1,7 +1,8 @@
-//! Films of which something is missing or that nobody can read as they are: cut off, with dead sound, encrypted. What is missing is told in seconds, and too little is a failure with its reason.
+//! Films of which something is missing or that nobody can read as they are: cut off, with dead sound, encrypted, a piece of a
+//! stream. What is missing is told in seconds, and too little is a failure with its reason.
 
-use crate::clip::{Clip, PICTURE, QUICK, SMALL, film, film_of, piped};
-use crate::facts::Fact::{Frames, Lost, NoDamage, Refused, Seconds};
+use crate::clip::{Clip, PICTURE, QUICK, SMALL, bytes, catenated, film, film_of, piped};
+use crate::facts::Fact::{Decodes, Frames, Lost, NoDamage, Refused, Seconds};
 use crate::table::{Row, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
@@ -138,4 +139,18 @@ fn a_film_that_is_encrypted_says_so() {
     let said = [Refused(&["it is encrypted"])];
     assert_all("proxy-480p", &[row("film.mp4", film_of_rights, &said), row("pay-tv.ts", pay_tv.clone(), &said)]);
     assert_all("audio-m4a", &[row("song.m4a", song_of_rights, &said), row("pay-tv.ts", pay_tv, &said)]);
+}
+
+#[test]
+fn a_piece_of_a_stream_says_that_its_beginning_is_missing() {
+    let fragments = film("mp4", &format!("{SMALL}2 {QUICK} -g 25 -movflags frag_keyframe+empty_moov+default_base_moof"));
+    let piece = fragments.edited("its fragments alone", |content| {
+        let at = content.windows(4).position(|window| window == b"moof").expect("a fragment") - 4;
+        content.drain(..at);
+    });
+    let kind = bytes("bin", b"\0\0\0\x18stypmsdh\0\0\0\0msdhmsix");
+    let named = |name| row(name, catenated("m4s", &[&kind, &piece]), &[Refused(&["initialisation segment"])]);
+    assert_all("proxy-480p", &[row("1.m4s", piece.clone(), &[Refused(&["initialisation segment"])]), named("2.m4s")]);
+    let whole = fragments.edited("whole", |_| {});
+    assert_all("proxy-480p", &[row("whole.mp4", whole, &[Frames(50, 0), Decodes, NoDamage])]);
 }

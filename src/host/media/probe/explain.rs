@@ -39,6 +39,11 @@ pub(super) fn explain(log: &str, head: Head) -> Rejected {
         let text = format!("not a supported container ({}); convert it to MKV or MP4 first", sanitise(name.as_bytes()));
         return rejected(RejectReason::UnsupportedContainer, text);
     }
+    if head == Head::Piece {
+        let text = "a piece of a stream (HLS, DASH) without its beginning, which lies in another file (the initialisation segment); \
+                    join that one and all pieces, in their order, and give the file that they make";
+        return rejected(RejectReason::NotAVideo, text);
+    }
     if has("moov atom not found") && head == Head::Photo {
         // Its boxes are those of a film, and there is no index since there is no film.
         return rejected(RejectReason::NotAVideo, "a picture, not a film; remove it from the list");

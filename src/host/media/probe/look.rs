@@ -10,6 +10,9 @@ use crate::host::files::file_id::FileId;
 use crate::host::media::probe::{HEAD, Refused, refused, rejected};
 use crate::host::media::sniff::is_photo;
 
+/// Boxes that the pieces of a stream begin with.
+const PIECES: [&[u8]; 3] = [b"styp", b"moof", b"sidx"];
+
 /// What stands in a file by the look of its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Head {
@@ -17,6 +20,8 @@ pub(super) enum Head {
     Text,
     Zeros,
     Photo,
+    /// A piece of a stream, whose beginning lies in another file.
+    Piece,
     Other,
 }
 
@@ -89,6 +94,8 @@ pub(super) fn sniff(head: &[u8]) -> Head {
         Head::Text
     } else if is_photo(head) {
         Head::Photo
+    } else if head.get(4..8).is_some_and(|kind| PIECES.iter().any(|piece| *piece == kind)) {
+        Head::Piece
     } else {
         Head::Other
     }
