@@ -133,16 +133,24 @@ fn a_cover_that_is_too_large_keeps_no_film_out() {
 
 #[test]
 fn archives_of_tapes_are_made_progressive_by_the_word_of_their_container() {
-    let tape = |codec: &str, lines: &str, field: &str, order: &str| {
+    let tape_in = |ending: &str, codec: &str, lines: &str, field: &str, order: &str| {
         let fields = format!("testsrc2=s=720x576:r=50:d=0.6,format=yuv422p,scroll=h=0.02,tinterlace={lines},setfield={field}");
-        film("mkv", &format!("-f lavfi -i {fields} -c:v {codec} -field_order {order} -flags +ildct"))
+        film(ending, &format!("-f lavfi -i {fields} -c:v {codec} -field_order {order} -flags +ildct"))
     };
+    let tape = |codec: &str, lines: &str, field: &str, order: &str| tape_in("mkv", codec, lines, field, order);
     assert_all(
         QUICK_720,
         &[
             row("top.mkv", tape("ffv1 -level 3", "interleave_top", "tff", "tt"), &[NoCombs]),
             row("bottom.mkv", tape("ffv1 -level 3", "interleave_bottom", "bff", "bb"), &[NoCombs]),
             row("utvideo.mkv", tape("utvideo", "interleave_top", "tff", "tt"), &[NoCombs]),
+            row("cineform.mkv", tape("cfhd", "interleave_top", "tff", "tt"), &[NoCombs]),
+            row("jpeg2000.mkv", tape("jpeg2000", "interleave_bottom", "bff", "bb"), &[NoCombs]),
+            row("magicyuv.mkv", tape("magicyuv", "interleave_top", "tff", "tt"), &[NoCombs]),
+            row("v308.mov", tape_in("mov", "v308", "interleave_top", "tff", "tt"), &[NoCombs]),
+            row("v408.mov", tape_in("mov", "v408", "interleave_top", "tff", "tt"), &[NoCombs]),
+            row("v410.mov", tape_in("mov", "v410", "interleave_top", "tff", "tt"), &[NoCombs]),
+            row("animation.mov", tape_in("mov", "qtrle -pix_fmt rgb24", "interleave_top", "tff", "tt"), &[NoCombs]),
         ],
     );
 }

@@ -83,7 +83,8 @@ const SPACES: &[&str] = &["bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "
 const UNKNOWN_TO_ZSCALE: &[&str] = &["bt1361e", "smpte428"];
 
 /// Codecs of archives and captures whose pictures do not say whether they are of two fields.
-const FLAG_NO_FIELDS: &[&str] = &["ffv1", "huffyuv", "ffvhuff", "utvideo"];
+const FLAG_NO_FIELDS: &[&str] =
+    &["ffv1", "huffyuv", "ffvhuff", "utvideo", "cfhd", "jpeg2000", "magicyuv", "v308", "v408", "v410", "qtrle"];
 /// Codecs of films as they are sent and sold: grey in these is of limited range, as all that they hold.
 const OF_LIMITED_RANGE: &[&str] = &["h264", "hevc", "av1", "vp9"];
 
