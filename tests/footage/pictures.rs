@@ -346,3 +346,12 @@ fn a_film_with_transparent_places_or_of_an_unusual_format_is_converted() {
         ],
     );
 }
+
+#[test]
+fn a_raw_picture_with_its_colours_side_by_side_keeps_them() {
+    let raw = |format: &str| film("avi", &format!("-f lavfi -i color=red:s=320x180:r=25:d=0.4 -c:v rawvideo -pix_fmt {format}"));
+    // A preset that names no pixel format.
+    let own = "name: own\nvideo: { codec: libx264, preset: ultrafast, crf: 20 }\ncontainer: mp4\nthreads: 1\n";
+    let facts = [Frames(10, 0), Decodes, Shows(0.0, (0.5, 0.5), [255, 0, 0], 8)];
+    assert_all(own, &[row("nv12.avi", raw("nv12"), &facts), row("nv21.avi", raw("nv21"), &facts)]);
+}

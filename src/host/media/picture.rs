@@ -85,6 +85,8 @@ const UNKNOWN_TO_ZSCALE: &[&str] = &["bt1361e", "smpte428"];
 /// Codecs of archives and captures whose pictures do not say whether they are of two fields.
 const FLAG_NO_FIELDS: &[&str] =
     &["ffv1", "huffyuv", "ffvhuff", "utvideo", "cfhd", "jpeg2000", "magicyuv", "v308", "v408", "v410", "qtrle"];
+/// Pixel formats with both colours side by side: ffmpeg 5.1 makes a green picture of them at the end of this chain.
+const SIDE_BY_SIDE: &[&str] = &["nv12", "nv21"];
 /// Codecs of films as they are sent and sold: grey in these is of limited range, as all that they hold.
 const OF_LIMITED_RANGE: &[&str] = &["h264", "hevc", "av1", "vp9"];
 
@@ -276,7 +278,8 @@ fn format(plan: &VideoPlan, stream: &VideoStream) -> Option<PixelFormat> {
         if plan.codec == VideoCodec::Mjpeg {
             Some(PixelFormat::Yuvj420p)
         } else {
-            (is_rgb(&stream.pixel_format) || stream.is_hdr() && plan.hdr == Hdr::Tonemap).then_some(PixelFormat::Yuv420p)
+            let is_of_another_kind = is_rgb(&stream.pixel_format) || SIDE_BY_SIDE.contains(&stream.pixel_format.as_str());
+            (is_of_another_kind || stream.is_hdr() && plan.hdr == Hdr::Tonemap).then_some(PixelFormat::Yuv420p)
         }
     })
 }
