@@ -75,6 +75,8 @@ fn mpeg_4_is_as_good_as_it_is_asked_for() {
     };
     assert_all(&preset("bitrate: 2M, "), &[row("noisy.mp4", noisy(), &[Frames(100, 0), LikeInput("null", 0.85)])]);
     assert_all(&preset(""), &[row("noisy.mp4", noisy(), &[Frames(100, 0), LikeInput("null", 0.85)])]);
+    let motion_jpeg = "name: jpegs\nvideo: { codec: mjpeg }\naudio: none\ncontainer: mkv\nthreads: 1\n";
+    assert_all(motion_jpeg, &[row("noisy.mp4", noisy(), &[Frames(100, 0), LikeInput("null", 0.85)])]);
 }
 
 #[test]

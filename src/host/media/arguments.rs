@@ -35,8 +35,8 @@ const TIME_BASE: u32 = 240_000;
 const COARSE_TIME_BASE: u32 = 60_000;
 /// More parts than this between two pictures are more than a muxer can hold.
 const LONGEST_STEP: u32 = i32::MAX as u32;
-/// Quantiser of MPEG-4 where a preset asks for none: ffmpeg's own choice needs a frame rate, and is the worst without.
-const MPEG4_QUALITY: &str = "4";
+/// Quantiser of MPEG-4 and Motion JPEG where a preset asks for none: ffmpeg's own choice needs a frame rate, and is the worst without.
+const GOOD_QUALITY: &str = "4";
 /// Pictures a second of which SVT takes no more; it is told of so many, and each keeps its moment all the same.
 const MOST_AV1_FPS: f64 = 240.0;
 /// Longest title or name of a track that is carried over, in bytes.
@@ -253,8 +253,8 @@ fn encoder(ffmpeg: &mut FfmpegCommand, plan: &VideoPlan, stream: &VideoStream, p
                 ffmpeg.crf(u32::from(crf));
             }
         }
-    } else if plan.codec == VideoCodec::Mpeg4 {
-        ffmpeg.args(["-q:v", MPEG4_QUALITY]);
+    } else if matches!(plan.codec, VideoCodec::Mpeg4 | VideoCodec::Mjpeg) && !preset.extra.iter().any(|option| option == "-q:v") {
+        ffmpeg.args(["-q:v", GOOD_QUALITY]);
     }
     let threads = preset.threads;
     match plan.codec {
