@@ -118,6 +118,9 @@ pub struct VideoStream {
     /// Of its two fields the lower one comes first, by the word of its container.
     #[serde(default)]
     pub is_bottom_first: bool,
+    /// It has places that can be seen through, kept beside its picture (VP8 and VP9 in Matroska and `WebM`).
+    #[serde(default)]
+    pub has_alpha: bool,
     /// It is a picture that goes along with sound or with a film, and not a film.
     #[serde(default)]
     pub is_cover: bool,

@@ -1,7 +1,7 @@
 //! Presets that copy streams: what fits a container works, what does not is refused with the codec and the container.
 
 use crate::clip::{Clip, QUICK, SMALL, film, film_of};
-use crate::facts::Fact::{Decodes, Frames, MayRefuse, NoDamage, Refused, Seconds};
+use crate::facts::Fact::{Decodes, Frames, MayRefuse, NoDamage, Refused, Seconds, StreamTag};
 use crate::table::{Row, assert_all, row};
 
 const TONE: &str = "-f lavfi -i sine=440:d=";
@@ -66,6 +66,19 @@ fn streams_that_do_not_fit_a_transport_stream_are_refused_with_their_codec() {
             ("old.wmv", &["wmv2"]),
         ],
     );
+}
+
+#[test]
+fn a_copy_of_a_transparent_film_stays_transparent() {
+    let alpha = "-f lavfi -i testsrc2=s=160x90:r=25:d=1,format=yuva420p";
+    let vp9 = film("webm", &format!("{alpha} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -threads 1"));
+    let vp8 = film("webm", &format!("{alpha} -c:v libvpx -auto-alt-ref 0 -deadline realtime -cpu-used 15 -threads 1"));
+    for container in ["webm", "mkv"] {
+        let preset =
+            format!("name: copy\nvideo: {{ codec: copy }}\naudio: {{ codec: copy }}\ncontainer: {container}\nthreads: 1\n");
+        let facts = [Frames(25, 0), StreamTag("video", "ALPHA_MODE", &["1"])];
+        assert_all(&preset, &[row("9.webm", vp9.clone(), &facts), row("8.webm", vp8.clone(), &facts)]);
+    }
 }
 
 #[test]

@@ -365,6 +365,12 @@ fn about(ffmpeg: &mut FfmpegCommand, job: &JobCommand<'_>, chosen: &Chosen<'_>) 
     }
     let (place, tag) = mark_place(preset.container);
     set(place, tag, Some(job.mark));
+    let is_copied = preset.video.as_ref().is_some_and(|plan| plan.codec == VideoCodec::Copy);
+    if is_copied && matches!(preset.container, Container::Mkv | Container::Webm) {
+        // Its muxer asks this tag whether to tell players of the second picture that is in each packet.
+        let has_alpha = chosen.picture.is_some() && job.media.video.as_ref().is_some_and(|video| video.has_alpha);
+        set(":s:v:0", "alpha_mode", has_alpha.then_some("1"));
+    }
     if chosen.picture.is_some() {
         set(":s:v:0", "language", job.media.video.as_ref().and_then(|video| video.language.as_deref()));
     }

@@ -57,7 +57,7 @@ const ENTRIES: &str = "format=format_name,duration,start_time\
 field_order,has_b_frames,color_range,color_space,color_transfer,color_primaries,channels,channel_layout,sample_rate,duration,nb_frames,\
 nb_read_packets\
     :program_stream=index:stream_disposition\
-    :stream_tags=DURATION,_STATISTICS_WRITING_APP,language,rotate,title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,\
+    :stream_tags=DURATION,alpha_mode,ALPHA_MODE,_STATISTICS_WRITING_APP,language,rotate,title,artist,album_artist,album,track,disc,genre,composer,date,show,season_number,\
 episode_id,episode_sort\
     :stream_side_data=side_data_type,rotation,displaymatrix,red_x,red_y,green_x,green_y,blue_x,blue_y,white_point_x,white_point_y,\
 min_luminance,max_luminance,max_content,max_average\

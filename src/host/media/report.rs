@@ -260,6 +260,7 @@ fn picture(stream: &Stream, demuxer: &str) -> VideoStream {
         is_cropped: stream.side_data_list.iter().any(|data| data.kind == "Frame Cropping"),
         is_interlaced: is_interlaced(stream, demuxer),
         is_bottom_first: matches!(stream.field_order.as_str(), "bb" | "tb"),
+        has_alpha: stream.tag("alpha_mode").is_some_and(|mode| mode != "0"),
         is_cover: stream.is_cover(),
         colour: colour(stream),
         duration: stream.length(),
