@@ -69,6 +69,30 @@ fn streams_that_do_not_fit_a_transport_stream_are_refused_with_their_codec() {
 }
 
 #[test]
+fn pictures_that_no_player_would_find_in_the_container_are_refused() {
+    let of = |ending: &str, words: &str| film(ending, &format!("-f lavfi -i testsrc2=s=160x96:r=25:d=1 {words}"));
+    let real = |codec: &str| of("rm", &format!("-c:v {codec}"));
+    let preset = |container: &str| {
+        format!("name: copy\nvideo: {{ codec: copy }}\naudio: {{ codec: copy }}\ncontainer: {container}\nthreads: 1\n")
+    };
+    assert_all(
+        &preset("mov"),
+        &[
+            row("10.rm", real("rv10"), &[Refused(&["mov cannot hold a picture in rv10"])]),
+            row("20.rm", real("rv20"), &[Refused(&["mov cannot hold a picture in rv20"])]),
+            row("raw.avi", of("avi", "-c:v rawvideo -pix_fmt yuv420p"), &[Refused(&["mov cannot hold a picture in rawvideo"])]),
+        ],
+    );
+    assert_all(
+        &preset("mkv"),
+        &[
+            row("graphics.mov", of("mov", "-c:v smc -pix_fmt pal8"), &[Refused(&["mkv cannot hold a picture in smc"])]),
+            row("animation.mov", of("mov", "-c:v qtrle -pix_fmt rgb24"), &[Refused(&["mkv cannot hold a picture in qtrle"])]),
+        ],
+    );
+}
+
+#[test]
 fn a_copy_of_a_transparent_film_stays_transparent() {
     let alpha = "-f lavfi -i testsrc2=s=160x90:r=25:d=1,format=yuva420p";
     let vp9 = film("webm", &format!("{alpha} -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -threads 1"));

@@ -198,7 +198,7 @@ fn cannot_hold(preset: &Preset, what: &str, codec: &str, way: &str) -> Unfit {
 
 fn check_copied_picture(preset: &Preset, media: &MediaInfo, stream: &VideoStream) -> Result<(), Unfit> {
     let (container, name) = (preset.container, &preset.name);
-    if !holds_picture(container, &stream.codec) {
+    if !holds_picture(container, &stream.codec) || container == Container::Mov && is_raw_in_planes(stream) {
         return Err(cannot_hold(preset, "a picture", &stream.codec, INTO_MKV));
     }
     if stream.has_matrix && !matches!(container, Container::Mp4 | Container::Mov) {
@@ -238,6 +238,11 @@ fn check_trim(preset: &Preset, media: &MediaInfo) -> Result<(), Unfit> {
     Ok(())
 }
 
+/// Plain pictures, colour by colour: MOV has no name for them.
+fn is_raw_in_planes(stream: &VideoStream) -> bool {
+    stream.codec == "rawvideo" && ["yuv4", "yuva4", "yuvj4", "nv"].iter().any(|kind| stream.pixel_format.starts_with(kind))
+}
+
 /// A picture of this codec can be copied into the container: tried with ffmpeg 5.1.
 fn holds_picture(container: Container, codec: &str) -> bool {
     match container {
@@ -247,8 +252,10 @@ fn holds_picture(container: Container, codec: &str) -> bool {
                 "h264" | "hevc" | "av1" | "vp9" | "mpeg4" | "mpeg2video" | "mpeg1video" | "mjpeg" | "png" | "vc1" | "dirac"
             )
         }
-        Container::Mov => !matches!(codec, "av1" | "vp8" | "vp9" | "theora" | "wmv1" | "wmv2" | "wmv3" | "rv30" | "rv40" | ""),
-        Container::Mkv => !codec.is_empty(),
+        Container::Mov => {
+            !matches!(codec, "av1" | "vp8" | "vp9" | "theora" | "wmv1" | "wmv2" | "wmv3" | "rv10" | "rv20" | "rv30" | "rv40" | "")
+        }
+        Container::Mkv => !matches!(codec, "qtrle" | "smc" | ""),
         Container::Webm => matches!(codec, "vp8" | "vp9" | "av1"),
         Container::Ts => matches!(codec, "h264" | "hevc" | "mpeg2video" | "mpeg1video" | "mpeg4" | "dirac" | "vc1"),
         Container::M4a | Container::Jpg => false,
