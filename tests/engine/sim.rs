@@ -93,20 +93,30 @@ fn check_run(sim: &Sim) {
     assert_eq!(sim.world.parts, BTreeSet::new(), "no part outlives the run");
     assert!(matches!(sim.events.last().map(|event| &event.kind), Some(EventKind::RunFinished(_))), "the last event ends the run");
     let mut ends: BTreeMap<JobId, usize> = BTreeMap::new();
+    // Of those that were taken off the list after they had ended; a rejected one that is put back is looked at again.
+    let (mut finished, mut cleared, mut cleared_rejected) = (BTreeSet::new(), 0, BTreeSet::new());
     for event in &sim.events {
+        match event.kind {
+            EventKind::JobFinished { job, .. } => drop(finished.insert(job)),
+            EventKind::JobQueued { job, .. } => drop(cleared_rejected.remove(&job)),
+            EventKind::JobRejected { job, .. } | EventKind::JobRetried { job, .. } => drop(finished.remove(&job)),
+            _ => {}
+        }
         match event.kind {
             EventKind::JobFinished { job, .. } | EventKind::JobRejected { job, .. } => *ends.entry(job).or_default() += 1,
             EventKind::JobAllowed { job, .. } | EventKind::JobRetried { job, .. } => *ends.entry(job).or_default() -= 1,
-            EventKind::JobRemoved { job, .. } => {
-                ends.remove(&job);
-            }
+            EventKind::JobRemoved { job, .. } => match ends.remove(&job) {
+                Some(1) if finished.contains(&job) => cleared += 1,
+                Some(1) => drop(cleared_rejected.insert(job)),
+                _ => {}
+            },
             _ => {}
         }
     }
     for (job, count) in &ends {
         assert!(*count <= 1, "job {job} ended {count} times");
     }
-    let ended = ends.values().filter(|count| **count == 1).count() as u64;
+    let ended = (ends.values().filter(|count| **count == 1).count() + cleared + cleared_rejected.len()) as u64;
     let counts = sim.engine.state().job_counts();
     let told = counts.done + counts.already_done + counts.failed + counts.out_of_memory + counts.rejected + counts.cancelled;
     assert_eq!(told, ended, "the summary counts what ended");
@@ -301,11 +311,11 @@ fn how_a_job_ended_is_said_once_and_a_wanted_end_is_no_error() {
     sim.ask(Command::Cancel(JobId(2)));
     sim.run_for(Duration::from_secs(1));
     let logged = |id: u64| {
-        let of_the_job = sim.events.iter().filter_map(|event| match &event.kind {
+        let mut of_the_job = sim.events.iter().filter_map(|event| match &event.kind {
             EventKind::JobLogged { job: Some(job), level, text, own: true } if job.0 == id => Some((*level, text.as_str())),
             _ => None,
         });
-        of_the_job.filter(|(level, _)| *level >= LogLevel::Warning).last()
+        of_the_job.rfind(|(level, _)| *level >= LogLevel::Warning)
     };
     let silence = "failed: ffmpeg gave up without a word (exit code 1); try again";
     assert_eq!(logged(1), Some((LogLevel::Error, silence)));

@@ -43,8 +43,10 @@ impl Arriving {
 pub struct Tally {
     account: Account,
     arriving: Option<Arriving>,
-    /// The line before told of something that could not be decoded, and maybe of which stream that is.
-    undecoded_before: Option<Option<u32>>,
+    /// The line before told of something that could not be decoded,
+    was_undecoded: bool,
+    /// of this stream, where it told that too.
+    undecoded_stream: Option<u32>,
 }
 
 impl Tally {
@@ -53,12 +55,12 @@ impl Tally {
         // ffmpeg writes a line that it would repeat only once, and then how often.
         let again = line.message.trim_start().strip_prefix("Last message repeated ").and_then(|rest| rest.split(' ').next());
         if let Some(times) = again.and_then(|times| times.parse::<u64>().ok()) {
-            if let Some(stream) = self.undecoded_before {
-                self.add_undecoded(stream, times);
+            if self.was_undecoded {
+                self.add_undecoded(times);
             }
             return;
         }
-        self.undecoded_before = None;
+        self.was_undecoded = false;
         if line.level == LogLevel::Error || line.level == LogLevel::Warning {
             self.complaint(line);
         } else if line.is_quiet {
@@ -79,9 +81,8 @@ impl Tally {
     fn complaint(&mut self, line: &Classified<'_>) {
         let text = line.message;
         if text.starts_with("Error while decoding stream") || text.starts_with("Error submitting packet to decoder") {
-            let stream = stream_of(line);
-            self.add_undecoded(stream, 1);
-            self.undecoded_before = Some(stream);
+            (self.was_undecoded, self.undecoded_stream) = (true, stream_of(line));
+            self.add_undecoded(1);
         }
         // `New audio stream 0:1 at pos:25272334 and DTS:100.529s`, later `New audio stream with index 1 at pos: …`.
         if let Some((kind, rest)) = text.strip_prefix("New ").and_then(|rest| rest.split_once(" stream "))
@@ -96,10 +97,10 @@ impl Tally {
         }
     }
 
-    fn add_undecoded(&mut self, stream: Option<u32>, times: u64) {
+    fn add_undecoded(&mut self, times: u64) {
         let account = &mut self.account;
         account.undecoded = account.undecoded.saturating_add(times);
-        if let Some(stream) = stream.filter(|stream| (*stream as usize) < MOST_STREAMS) {
+        if let Some(stream) = self.undecoded_stream.filter(|stream| (*stream as usize) < MOST_STREAMS) {
             let of_stream = account.undecoded_of.entry(stream).or_default();
             *of_stream = of_stream.saturating_add(times);
         }

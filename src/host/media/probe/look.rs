@@ -94,7 +94,7 @@ pub(super) fn sniff(head: &[u8]) -> Head {
         Head::Text
     } else if is_photo(head) {
         Head::Photo
-    } else if head.get(4..8).is_some_and(|kind| PIECES.iter().any(|piece| *piece == kind)) {
+    } else if head.get(4..8).is_some_and(|kind| PIECES.contains(&kind)) {
         Head::Piece
     } else {
         Head::Other
