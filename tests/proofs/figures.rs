@@ -3,16 +3,15 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods)] // limits of time are measured with a clock
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use crate::support::clips::clips;
-use crate::support::kernel::MemoryGroup;
+use crate::support::kernel::{MemoryGroup, Readings, range, sums_of};
 use crate::support::pty::Terminal;
 use crate::support::skip::{MEMORY_GROUP, skip};
-use crate::support::stream::{mb_of, number};
+use crate::support::stream::{Told, mb_of, number};
 use crate::support::{Finished, Live, World, say};
 use plimsoll::domain::memory::There;
 use plimsoll::domain::units::{Bytes, MIB};
@@ -23,8 +22,7 @@ use serde_json::Value;
 /// A limit that is none.
 const NONE: u64 = 1 << 60;
 /// The kernel brings the counters of `memory.stat` up to date at least this often (every two seconds, and the way here).
-const FLUSH_MS: u64 = 2500;
-const FLUSH: Duration = Duration::from_millis(FLUSH_MS);
+const FLUSH: Duration = Duration::from_millis(2500);
 /// Samples that are held against the kernel.
 const CHECKED: usize = 10;
 /// The budget of the table profiles.
@@ -71,16 +69,17 @@ fn is_near(told: u64, before: u64, after: u64) -> bool {
 }
 
 /// What the kernel counts, in the way that the figures count: usage, working set, hard.
-fn kernel(situation: &Situation, group: &MemoryGroup) -> [u64; 3] {
-    let sums = group.sums();
-    if !situation.is_own {
-        return sums;
-    }
-    let stat = std::fs::read_to_string(group.file("memory.stat")).expect("read");
+fn kernel(situation: &Situation, group: &MemoryGroup) -> Readings<[u64; 3]> {
+    let (is_own, dir) = (situation.is_own, group.dir.clone());
+    Readings::of(move || Some(if is_own { own_sums(&dir) } else { sums_of(&dir) }))
+}
+
+fn own_sums(group: &Path) -> [u64; 3] {
+    let stat = std::fs::read_to_string(group.join("memory.stat")).expect("read");
     let anon = stat.lines().find_map(|line| line.strip_prefix("total_rss ")?.trim().parse().ok()).expect("a field");
     // Our own sums have the cache of files that nobody needs in the working set, and that of all our files in the usage: the
     // kernel does not tell files apart.
-    [sums[0], anon, anon]
+    [sums_of(group)[0], anon, anon]
 }
 
 fn command(world: &World, group: &MemoryGroup, first: &[&str], situation: &Situation) -> Command {
@@ -97,13 +96,6 @@ fn job_bytes(event: &Value) -> u64 {
     event["jobs"].as_object().expect("jobs").values().filter_map(Value::as_u64).sum()
 }
 
-/// Whether the kernel had the time to bring its counters up to the last sample that is checked.
-fn late_readings_are_in(told: &[Value]) -> bool {
-    let last = told.iter().filter(|event| job_bytes(event) > 60 * MIB).nth(CHECKED - 1);
-    let now = told.last().map(|event| number(event, "elapsed_ms"));
-    last.zip(now).is_some_and(|(last, now)| now > number(last, "elapsed_ms") + FLUSH_MS)
-}
-
 /// The run, its samples against the kernel's counters, and its own figures against each other.
 fn hold_run(situation: &Situation, group: &MemoryGroup) {
     let world = World::new();
@@ -112,24 +104,23 @@ fn hold_run(situation: &Situation, group: &MemoryGroup) {
     run.arg("--preset").arg(world.write("one-thread.yaml", ONE_THREAD)).arg(&input);
     let mut live = Live::start(run);
     live.until_event("job_started");
-    let mut readings = vec![kernel(situation, group)];
-    let mut told = Vec::new();
-    // Two seconds more than are checked, for the counters that follow late.
-    while told.iter().filter(|event| job_bytes(event) > 60 * MIB).count() < CHECKED || !late_readings_are_in(&told) {
-        told.push(live.until_event("memory_sampled"));
-        readings.push(kernel(situation, group));
+    let (readings, mut spans, mut checked) = (kernel(situation, group), Told::default(), Vec::new());
+    while checked.len() < CHECKED {
+        let event = live.until_event("memory_sampled");
+        if let Some(span) = spans.span(&event)
+            && job_bytes(&event) > 60 * MIB
+        {
+            checked.push((event, span));
+        }
     }
-    let checked = told.iter().enumerate().filter(|(_, event)| job_bytes(event) > 60 * MIB).take(CHECKED);
-    for (place, event) in checked {
-        let until =
-            told.iter().rposition(|later| number(later, "elapsed_ms") <= number(event, "elapsed_ms") + FLUSH_MS).unwrap_or(place);
-        let window = &readings[place..=until + 1];
+    for (event, (from, to)) in &checked {
+        // The kernel's counters follow late.
+        let window = readings.around(*from, *to + FLUSH);
         for (field, counter) in [("hard_bytes", 2), ("usage_bytes", 0), ("working_set_bytes", 1)] {
             if field != "hard_bytes" && situation.is_own {
                 continue;
             }
-            let low = window.iter().map(|reading| reading[counter]).min().expect("a reading");
-            let high = window.iter().map(|reading| reading[counter]).max().expect("a reading");
+            let [low, high] = range(window.iter().map(|reading| reading[counter]));
             assert!(is_near(number(event, field), low, high), "{} {field}: {low} to {high}: {event}", situation.name);
         }
     }
@@ -185,6 +176,7 @@ fn hold_gauge(situation: &Situation, group: &MemoryGroup) {
     line.extend(["--preset", &preset]);
     line.extend(situation.options.iter().chain([&input.as_str()]));
     let path = crate::support::tool_path().to_str().expect("UTF-8");
+    let readings = kernel(situation, group);
     let mut terminal = Terminal::start_program(&line, (160, 50), &home, &[("PATH", path)]);
     let title = format!("{}: {}", Bytes(situation.budget), situation.words);
     // The pane tells as much of it as it has room for, cut by its meaning.
@@ -198,35 +190,15 @@ fn hold_gauge(situation: &Situation, group: &MemoryGroup) {
     // What the jobs hold, in the line below: a file that waits is cache, and nobody else's job.
     let held = |screen: &str| -> Option<u64> { screen.split("jobs ").find_map(|rest| rest.split(' ').next()?.parse().ok()) };
     terminal.wait("the budget and the gauge", |screen| screen.contains(&shown) && gauge(screen).is_some());
-    let seen: RefCell<Vec<(Instant, u64)>> = RefCell::default();
-    let look = || seen.borrow_mut().push((Instant::now(), kernel(situation, group)[1]));
-    let mut screens = Vec::new();
-    let mut last = 60;
-    for _ in 0..3 {
-        let screen = terminal.wait("a job that grows", |screen| {
-            look();
-            held(screen).is_some_and(|megabytes| megabytes > last)
-        });
-        look();
-        last = held(&screen).expect("a number");
-        screens.push((Instant::now(), gauge(&screen).expect("a number") * MIB, screen));
-    }
-    // The kernel brings its counters up to date late: they are read on until they have those of the last screen.
-    let end_of_reading = Instant::now() + FLUSH;
-    terminal.wait("late counters", |_| {
-        look();
-        Instant::now() > end_of_reading
+    // A screen shows the last sample, and the kernel brings its counters up to date late. Where the processors are taken either is
+    // older: they are held against each other when the counters have held still for as long as they may be late.
+    terminal.wait("a gauge that says what the kernel says", |screen| {
+        let now = SystemTime::now();
+        let read = readings.around(now - FLUSH, now - Duration::from_millis(200));
+        let [low, high] = range(read.iter().map(|sums| sums[1]));
+        let is_still = (high - low) * 50 < high && held(screen).is_some_and(|megabytes| megabytes > 60);
+        is_still && gauge(screen).is_some_and(|megabytes| is_near(megabytes * MIB, low, high))
     });
-    for (at, told, screen) in &screens {
-        // A screen shows the last sample, which is as old as the pace of samples and what a busy machine adds.
-        let is_near_in_time = |read: &Instant| {
-            at.saturating_duration_since(*read) <= Duration::from_secs(1) && read.saturating_duration_since(*at) <= FLUSH
-        };
-        let seen = seen.borrow();
-        let near: Vec<u64> = seen.iter().filter(|(read, _)| is_near_in_time(read)).map(|(_, value)| *value).collect();
-        let (low, high) = (near.iter().min().expect("one"), near.iter().max().expect("one"));
-        assert!(is_near(*told, *low, *high), "{}: {low} to {high}, on the screen {told}:\n{screen}", situation.name);
-    }
     let peak = |screen: &str| -> Option<u64> { screen.split("peak ").nth(1)?.split(' ').next()?.parse().ok() };
     let on_the_gauge = peak(&terminal.screen()).expect("a peak");
     // The window is told of it, and leaves with the figures.

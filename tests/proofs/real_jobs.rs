@@ -14,11 +14,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::clips::{clips, pad, pad_in_memory, probe};
 use crate::support::kernel::{
-    MemoryGroup, ORPHANS, Readings, children, end_of_orphans, is_alive, rss_anon, time_to_blow, time_to_death, tmpfs,
+    MemoryGroup, ORPHANS, Readings, children, end_of_orphans, is_alive, range, rss_anon, time_to_blow, time_to_death, tmpfs,
 };
-use crate::support::pace::at_most;
+use crate::support::pace::{Meter, at_most};
 use crate::support::skip::{MEMORY_GROUP, MOUNT, skip};
-use crate::support::stream::{self, mb_of, name, number};
+use crate::support::stream::{self, Told, mb_of, name, number};
 use crate::support::{Finished, Live, PATIENCE, World, patient_ffmpeg, stand_ins};
 use plimsoll::host::process::orphans::ProcessIdentity;
 use serde_json::Value;
@@ -169,25 +169,6 @@ fn agrees(told: u64, [low, high]: [u64; 2]) -> bool {
     (low as f64 * 0.95 - slack..=high as f64 * 1.05 + slack).contains(&(told as f64))
 }
 
-/// The least and the most of them.
-fn range(readings: impl Iterator<Item = u64> + Clone) -> [u64; 2] {
-    [readings.clone().min().expect("a reading"), readings.max().expect("a reading")]
-}
-
-/// When samples were told. One is measured before it is told, and where the engine is late, before the one before it is.
-#[derive(Default)]
-struct Told([Option<SystemTime>; 2]);
-
-impl Told {
-    /// The time in which this one was measured, once two were told before it.
-    fn span(&mut self, event: &Value) -> Option<(SystemTime, SystemTime)> {
-        let now = stream::time(event);
-        let [from, last] = self.0;
-        self.0 = [last, Some(now)];
-        Some((from?, now))
-    }
-}
-
 #[test]
 fn memory_is_what_the_kernel_says_at_four_times_a_second_and_over_the_mark_a_cleanup_frees_it() {
     let world = World::new();
@@ -258,11 +239,12 @@ fn memory_is_what_the_kernel_says_at_four_times_a_second_and_over_the_mark_a_cle
     // Where others have the processors most samples are late. At a slower pace none would be in time.
     assert!(gaps[gaps.len() / 10] <= 260, "time between samples: {gaps:?} ms");
 
+    let pace = Meter::begin();
     let signalled = Instant::now();
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < pace.limit(CLEAN_END), "{:?}", signalled.elapsed());
     let high = run.stderr.lines().find_map(|line| mb_of(line, "High memory usage detected: ", "MB - forcing cleanup"));
     let high = high.unwrap_or_else(|| panic!("no line in {}", run.stderr));
     assert!(high >= 262.5, "{high} is not over the mark");
@@ -416,11 +398,12 @@ fn a_signal_ends_a_run_in_order_and_the_next_run_completes_it() {
             let is_large = |job: &Value| job.as_u64().is_some_and(|bytes| bytes > 40 * MIB);
             name(event) == "memory_sampled" && is_large(&event["jobs"]["1"]) && is_large(&event["jobs"]["2"])
         });
+        let pace = Meter::begin();
         let signalled = Instant::now();
         live.signal(signal);
         let run = live.finish();
         assert_eq!(run.code(), Some(code), "{}", run.stderr);
-        assert!(signalled.elapsed() < at_most(CLEAN_END), "took {:?}", signalled.elapsed());
+        assert!(signalled.elapsed() < pace.limit(CLEAN_END), "took {:?}", signalled.elapsed());
         assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
         assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing partial under a final name, no part");
         world.assert_no_leftovers();
@@ -524,11 +507,12 @@ fn what_a_dead_plimsoll_left_is_ended_completed_or_swept_and_nothing_else_is_tou
 #[test]
 fn a_child_that_does_not_listen_is_killed_within_the_time_for_a_clean_end() {
     let (world, live, pids) = stubborn();
+    let pace = Meter::begin();
     let signalled = Instant::now();
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < pace.limit(CLEAN_END), "{:?}", signalled.elapsed());
     assert!(signalled.elapsed() > Duration::from_secs(1), "it was asked first");
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
     world.assert_no_leftovers();
@@ -539,11 +523,12 @@ fn a_second_signal_kills_at_once() {
     let (world, mut live, pids) = stubborn();
     live.signal(libc::SIGINT);
     live.until_event("job_stopping");
+    let pace = Meter::begin();
     let again = Instant::now();
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130));
-    assert!(again.elapsed() < at_most(AT_ONCE), "{:?}", again.elapsed());
+    assert!(again.elapsed() < pace.limit(AT_ONCE), "{:?}", again.elapsed());
     assert!(!pids.iter().any(|pid| is_alive(*pid)), "children outlive it");
     world.assert_no_leftovers();
 }
@@ -561,12 +546,13 @@ fn a_file_that_cannot_be_read_for_its_disk_hangs_does_not_hold_up_the_end() {
         live.until_event("memory_sampled");
     }
     let probes = children(live.pid(), "ffprobe");
+    let pace = Meter::begin();
     let signalled = Instant::now();
     live.signal(libc::SIGTERM);
     let run = live.finish();
     assert_eq!(run.code(), Some(143));
-    assert!(signalled.elapsed() < at_most(CLEAN_END), "{:?}", signalled.elapsed());
-    assert!(time_to_blow(&probes, at_most(AT_ONCE)).is_some(), "the probe outlives it");
+    assert!(signalled.elapsed() < pace.limit(CLEAN_END), "{:?}", signalled.elapsed());
+    assert!(time_to_blow(&probes, pace.limit(AT_ONCE)).is_some(), "the probe outlives it");
     assert!(time_to_death(&probes, PATIENCE).is_some(), "it does not go");
     assert_eq!(journal(&world).last().map(String::as_str), Some("run_finished"));
 }
@@ -951,11 +937,12 @@ fn a_signal_ends_a_run_whose_record_cannot_be_written() {
         finalizing += u32::from(name(event) == "job_finalizing");
         finalizing == 2
     });
+    let pace = Meter::begin();
     let signalled = Instant::now();
     live.signal(libc::SIGINT);
     let run = live.finish();
     assert_eq!(run.code(), Some(130), "{}", run.stderr);
-    assert!(signalled.elapsed() < at_most(Duration::from_secs(5)), "{:?}", signalled.elapsed());
+    assert!(signalled.elapsed() < pace.limit(Duration::from_secs(5)), "{:?}", signalled.elapsed());
     assert_eq!(world.files("out"), Vec::<PathBuf>::new(), "nothing that is not on record stays under a final name");
     world.assert_no_leftovers();
 }

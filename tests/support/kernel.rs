@@ -73,6 +73,11 @@ impl<T> Drop for Readings<T> {
     }
 }
 
+/// The least and the most of these readings.
+pub fn range(readings: impl Iterator<Item = u64> + Clone) -> [u64; 2] {
+    [readings.clone().min().expect("a reading"), readings.max().expect("a reading")]
+}
+
 /// A process's state as the kernel's one letter for it; `None` once it is gone.
 pub fn state_of(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -280,7 +285,8 @@ impl MemoryGroup {
     }
 }
 
-fn sums_of(group: &Path) -> [u64; 3] {
+/// What [`MemoryGroup::sums`] tells, of the group at this folder.
+pub fn sums_of(group: &Path) -> [u64; 3] {
     let read = |name: &str| std::fs::read_to_string(group.join(name)).expect("read");
     let usage: u64 = read("memory.usage_in_bytes").trim().parse().expect("a number");
     let stat = read("memory.stat");

@@ -13,9 +13,27 @@ const MOST: f64 = 60.0;
 /// The limit that holds for what takes at most `quiet` on a quiet machine: as many times longer as a control takes at this
 /// moment, which starts a shell that counts, and writes a file to the disk.
 pub fn at_most(quiet: Duration) -> Duration {
-    let control = (0..3).map(|_| control()).max().unwrap_or_default();
-    let slower = (control.as_secs_f64() / QUIET.as_secs_f64()).clamp(1.0, MOST);
-    quiet.mul_f64(slower)
+    Meter(Duration::ZERO).limit(quiet)
+}
+
+/// The pace of the machine from before something is done: the others may have had the processors then, and be gone after it.
+pub struct Meter(Duration);
+
+impl Meter {
+    pub fn begin() -> Self {
+        Self(worst())
+    }
+
+    /// As [`at_most`], by the slower of then and now.
+    pub fn limit(&self, quiet: Duration) -> Duration {
+        let control = self.0.max(worst());
+        let slower = (control.as_secs_f64() / QUIET.as_secs_f64()).clamp(1.0, MOST);
+        quiet.mul_f64(slower)
+    }
+}
+
+fn worst() -> Duration {
+    (0..3).map(|_| control()).max().unwrap_or_default()
 }
 
 fn control() -> Duration {

@@ -50,6 +50,20 @@ pub fn time(event: &Value) -> SystemTime {
     at.into()
 }
 
+/// When samples were told. One is measured before it is told, and where the engine is late, before the one before it is.
+#[derive(Default)]
+pub struct Told([Option<SystemTime>; 2]);
+
+impl Told {
+    /// The time in which this one was measured, once two were told before it.
+    pub fn span(&mut self, event: &Value) -> Option<(SystemTime, SystemTime)> {
+        let now = time(event);
+        let [from, last] = self.0;
+        self.0 = [last, Some(now)];
+        Some((from?, now))
+    }
+}
+
 /// Checks what holds of every run; `slots` is the most that may run at once. Returns how many ran at once at most.
 pub fn check(run: &Finished, slots: usize) -> usize {
     check_each(&run.events);
