@@ -22,6 +22,9 @@ for run in $(seq "$runs"); do
     began=$SECONDS
     cargo test --locked --no-fail-fast >"$scratch/log" 2>&1 && words=passed || { words=failed failed=1; }
     echo "run $run of $runs: $words after $((SECONDS - began)) s"
-    grep '^test .* FAILED' "$scratch/log"
+    if [ $words = failed ]; then
+        grep '^test .* FAILED' "$scratch/log"
+        cp "$scratch/log" "target/loaded-$run.log" && echo "all that it said: target/loaded-$run.log"
+    fi
 done
 exit $failed

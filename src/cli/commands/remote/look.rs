@@ -320,10 +320,10 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
                 if let EventKind::JobLogged { job: Some(of), level, text, .. } = &event.kind
                     && *of == job
                 {
+                    last = event.at;
                     match told.get_mut(text.as_str()) {
                         Some(count) if *count > 0 => *count -= 1,
                         _ => {
-                            last = event.at;
                             if !write(&LogLine { at: event.at, level: *level, text: text.clone() })? {
                                 return Ok(0);
                             }
