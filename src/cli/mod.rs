@@ -290,7 +290,12 @@ fn write_out(bytes: &[u8]) -> Result<u8> {
 /// Writes to stdout; false = whoever read there has gone (`| head`): he has read enough, and nothing more needs to be written.
 fn write_while_read(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+    while_read(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// What came of writing to stdout, as [`write_while_read`] tells it.
+fn while_read(written: std::io::Result<()>) -> Result<bool> {
+    match written {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         written => written.map(|()| true).wrap_err("cannot write to stdout"),
     }

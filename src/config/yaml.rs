@@ -350,7 +350,8 @@ const WORD: &str = "words of letters, digits, _ and -, not starting with a digit
 /// The field whose keys name variables: one that is none is told of by who reads them, with all other mistakes.
 const VARIABLES: &str = "env";
 
-/// A key that every reader takes for text, though it may be no word.
+/// A key that every reader takes for text, though it may be no word: it is in quotes, or it begins with letters and goes on with
+/// something else, which no number, `yes` or `null` does.
 fn is_text(text: &str, style: ScalarStyle) -> bool {
     let first = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     style != ScalarStyle::Plain || (!first.is_empty() && first != text)

@@ -671,6 +671,23 @@ impl MemoryFigures {
 }
 
 impl EventKind {
+    /// A job ends so, and nothing was run for it.
+    pub const fn finished_without_run(job: JobId, outcome: Outcome, output: Option<PathBuf>) -> Self {
+        Self::JobFinished {
+            job,
+            outcome,
+            output,
+            peak_memory_bytes: Bytes::ZERO,
+            seconds: 0.0,
+            attempts: 0,
+            exit_code: None,
+            signal: None,
+            reason: None,
+            damage: None,
+            left_out: Vec::new(),
+        }
+    }
+
     /// Must be on disk before anything acts on it.
     pub const fn is_durable(&self) -> bool {
         matches!(

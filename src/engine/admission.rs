@@ -263,19 +263,7 @@ impl Engine {
             }
             Inspection::AlreadyDone { output } => {
                 self.log(Some(id), LogLevel::Info, format!("already done: {}", path_text(&output)));
-                self.emit(EventKind::JobFinished {
-                    job: id,
-                    outcome: Outcome::AlreadyDone,
-                    output: Some(output),
-                    peak_memory_bytes: Bytes::ZERO,
-                    seconds: 0.0,
-                    attempts: 0,
-                    exit_code: None,
-                    signal: None,
-                    reason: None,
-                    damage: None,
-                    left_out: Vec::new(),
-                });
+                self.emit(EventKind::finished_without_run(id, Outcome::AlreadyDone, Some(output)));
             }
             Inspection::Rejected(rejected) => self.reject(id, rejected.reason, rejected.limit, rejected.detail),
             Inspection::Later(absence) => self.wait_for_input(id, absence),

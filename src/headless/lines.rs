@@ -350,19 +350,8 @@ mod tests {
 
     #[test]
     fn what_was_done_already_is_told_without_a_time_and_a_peak() {
-        let line = Lines::default().of(&event(EventKind::JobFinished {
-            job: JobId(3),
-            outcome: Outcome::AlreadyDone,
-            output: Some("/out/a.mp4".into()),
-            peak_memory_bytes: Bytes::ZERO,
-            seconds: 0.0,
-            attempts: 0,
-            exit_code: None,
-            signal: None,
-            reason: None,
-            damage: None,
-            left_out: Vec::new(),
-        }));
+        let finished = EventKind::finished_without_run(JobId(3), Outcome::AlreadyDone, Some("/out/a.mp4".into()));
+        let line = Lines::default().of(&event(finished));
         assert_eq!(line[0].text, "already done: /out/a.mp4");
     }
 

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::served::Server;
-use crate::support::clips::clips;
 use crate::support::{PATIENCE, World};
 use plimsoll::wire::socket::CONTROL;
 
@@ -88,10 +87,7 @@ fn followers(server: &Server) -> (Relay, Child, Relay, Child) {
 #[test]
 fn scripts_that_wait_go_on_over_a_line_that_was_cut_while_their_server_lives() {
     let world = World::new();
-    let film = world.put(&clips().tiny(), "a.mp4");
-    let server = Server::start(&world, &[]);
-    server.ok(&["add", film.to_str().expect("plain")]);
-    server.until_running(1);
+    let server = Server::at_work(&world);
     let (waits, waiter, follows, follower) = followers(&server);
     for relay in [&waits, &follows] {
         relay.cut();
@@ -109,10 +105,7 @@ fn scripts_that_wait_go_on_over_a_line_that_was_cut_while_their_server_lives() {
 #[test]
 fn scripts_that_wait_say_that_the_server_has_ended_before_their_job() {
     let world = World::new();
-    let film = world.put(&clips().tiny(), "a.mp4");
-    let server = Server::start(&world, &[]);
-    server.ok(&["add", film.to_str().expect("plain")]);
-    server.until_running(1);
+    let server = Server::at_work(&world);
     let (_waits, waiter, _follows, follower) = followers(&server);
     server.ok(&["stop"]);
     for script in [waiter, follower] {

@@ -36,6 +36,15 @@ impl<'w> Server<'w> {
         Self { world }
     }
 
+    /// The same with one job, which is at work.
+    pub fn at_work(world: &'w World) -> Self {
+        let film = world.put(&clips().tiny(), "a.mp4");
+        let server = Self::start(world, &[]);
+        server.ok(&["add", film.to_str().expect("plain")]);
+        server.until_running(1);
+        server
+    }
+
     /// The ffmpegs that wait go on, and those that come do not wait.
     pub fn let_go(&self) {
         std::fs::write(self.world.path("state/scratch/go"), "").expect("written");
@@ -418,10 +427,7 @@ fn a_log_that_is_followed_goes_on_to_the_end_of_its_job_and_no_line_comes_twice(
 #[test]
 fn a_log_that_nobody_reads_any_more_is_not_followed_to_the_end_of_its_job() {
     let world = World::new();
-    let film = world.put(&clips().tiny(), "a.mp4");
-    let server = Server::start(&world, &[]);
-    server.ok(&["add", film.to_str().expect("plain")]);
-    server.until_running(1);
+    let server = Server::at_work(&world);
     server.until_logged(1);
     let mut follower: Child = server.command(&["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().expect("starts");
     drop(follower.stdout.take());

@@ -43,9 +43,9 @@ impl Arriving {
 pub struct Tally {
     account: Account,
     arriving: Option<Arriving>,
-    /// The line before told of something that could not be decoded,
+    /// The line before told of something that could not be decoded.
     was_undecoded: bool,
-    /// of this stream, where it told that too.
+    /// The stream that such a line was about; `None` where it did not tell.
     undecoded_stream: Option<u32>,
 }
 

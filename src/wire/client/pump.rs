@@ -112,9 +112,9 @@ impl Pump {
             for (question, _) in std::mem::take(&mut self.questions).into_values() {
                 let _ = question.answer.send(QuestionReply::Answer(Err("the line to the server was cut; ask again".to_owned())));
             }
-            // A script that was stopped for minutes finds its line cut; over one that told it nothing there is nothing to come back to.
-            let is_cut_from_life = self.hello.follow && self.is_told && self.seq != seq;
-            if self.is_left || self.end > RunEnd::NotYet || !(self.hello.console || is_cut_from_life) {
+            // A script that was suspended for minutes finds its line cut. Where this one brought it nothing, the next would not either.
+            let may_go_on = self.hello.console || (self.hello.follow && self.is_told && self.seq != seq);
+            if self.is_left || self.end > RunEnd::NotYet || !may_go_on {
                 return;
             }
             match self.again().await {

@@ -7,6 +7,8 @@ use std::path::Path;
 use crate::domain::media::MediaInfo;
 use crate::host::files::file_id::open_regular;
 use crate::host::files::fsops::fill;
+use crate::host::media::probe::HEAD;
+use crate::host::media::sniff::ts_layout;
 use crate::host::media::verify::Input;
 use crate::host::media::verify::mp4::{Head, child, children};
 
@@ -14,12 +16,8 @@ use crate::host::media::verify::mp4::{Head, child, children};
 const PICTURES: [&[u8; 4]; 2] = [b"encv", b"drmi"];
 /// As [`PICTURES`].
 const SOUNDS: [&[u8; 4]; 2] = [b"enca", b"drms"];
-/// Sizes of a packet of a transport stream, with or without a time in front or check bytes behind.
-const PACKET_SIZES: [usize; 3] = [188, 192, 204];
 /// How each packet of a transport stream begins.
 const SYNC: u8 = 0x47;
-/// So many in a row are no accident.
-const SYNCS: usize = 5;
 /// Bytes of a transport stream that are looked at.
 const LOOK: usize = 1 << 20;
 /// Packets that only fill.
@@ -58,23 +56,21 @@ fn inner(input: &mut Input, parent: &Head, kind: [u8; 4]) -> Option<Head> {
 
 /// Most packets of this transport stream are scrambled, by their own word.
 pub(super) fn is_scrambled(path: &Path) -> bool {
-    let mut start = vec![0; LOOK];
-    let Ok(read) = open_regular(path).and_then(|file| fill(&file, &mut start, 0)) else { return false };
-    let start = &start[..read];
-    let Some((size, begin)) = packets_of(start) else { return false };
-    let heads = start[begin..].chunks_exact(size).filter(|packet| packet[0] == SYNC);
-    let with_content = heads.filter(|packet| {
+    let Ok(file) = open_regular(path) else { return false };
+    let start = |length: usize| {
+        let mut start = vec![0; length];
+        let read = fill(&file, &mut start, 0).unwrap_or_default();
+        start.truncate(read);
+        start
+    };
+    // What is refused is mostly something else, of which no more is read.
+    let Some((first, size)) = ts_layout(&start(HEAD)) else { return false };
+    let start = start(LOOK);
+    let packets = start[first..].chunks_exact(size).filter(|packet| packet[0] == SYNC);
+    let with_content = packets.filter(|packet| {
         let number = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]);
         packet[3] & 0x10 != 0 && number != NOTHING
     });
     let scrambled: Vec<bool> = with_content.map(|packet| packet[3] & 0x80 != 0).collect();
     scrambled.len() >= LEAST_PACKETS && scrambled.iter().filter(|is| **is).count() * 2 > scrambled.len()
-}
-
-/// How large packets are, and where the first one begins.
-fn packets_of(start: &[u8]) -> Option<(usize, usize)> {
-    PACKET_SIZES.into_iter().find_map(|size| {
-        let is_begin = |begin: &usize| (0..SYNCS).all(|number| start.get(begin + number * size) == Some(&SYNC));
-        (0..size).find(is_begin).map(|begin| (size, begin))
-    })
 }
