@@ -28,7 +28,7 @@ mod counted;
 mod narrow;
 
 use counted::{Counter, Files};
-use narrow::{Others, narrow_to_own};
+use narrow::{Others, cover_parts, narrow_to_own};
 
 /// Pace until [`Sampler::set_pace`] says otherwise.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(250);
@@ -355,6 +355,7 @@ impl Probe {
             psi_some_avg10: self.psi,
             budget: Some(self.survey.budget.clone()),
         };
+        cover_parts(&mut sample, own);
         match sample.scope {
             Scope::Container => {}
             // The file cache of the whole machine is nobody's load: the kernel drops it, and our cleanups cannot. Only that of

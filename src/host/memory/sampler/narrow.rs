@@ -1,4 +1,4 @@
-//! A sample of the whole machine, narrowed to what is ours where the budget is smaller than what there is.
+//! The sums of a sample brought in line with its parts, and narrowed to what is ours where the budget is smaller than what there is.
 
 use crate::domain::memory::MemorySample;
 use crate::domain::units::Bytes;
@@ -34,4 +34,13 @@ pub(super) fn narrow_to_own(sample: &mut MemorySample, others: Others, cache: Ou
     sample.working_set = sample.hard + cache.finished;
     sample.usage = sample.working_set + cache.streaming;
     sample.file_cache = cache.finished + cache.streaming;
+}
+
+/// No sum is less than the parts of it that were read: plimsoll's own memory and that of its jobs. The kernel brings the counters of
+/// a group up to date late, and a job may have grown since they were read. Attached consoles are left out, for they may live elsewhere,
+/// and so are files on a tmpfs, whose sizes are a second old.
+pub(super) fn cover_parts(sample: &mut MemorySample, own: Bytes) {
+    sample.hard = sample.hard.max(own + sample.jobs_total());
+    sample.working_set = sample.working_set.max(sample.hard);
+    sample.usage = sample.usage.max(sample.working_set);
 }
