@@ -26,11 +26,12 @@ use crate::host::media::ffmpeg::Ffmpeg;
 use crate::host::media::probe::Refused;
 use crate::host::media::{mark, picture};
 use crate::host::memory::page_cache;
+use crate::host::process::log::joblog;
 use crate::host::process::sandbox::Needs;
 use crate::host::process::supervisor::{FileLimit, Launch, Listener, Planned};
 use crate::host::reports::JobBook;
 use crate::host::store::Records as _;
-use crate::host::{SCRATCH_MARGIN, Shared, process};
+use crate::host::{SCRATCH_MARGIN, Shared};
 
 /// Does work for a job. A panic in it fails the job and nothing else: whoever waits for the answer gets one.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
@@ -180,7 +181,8 @@ impl Shared {
         let (job, attempt, output) = (order.job, order.attempt, order.output.clone());
         match self.make_launch(order) {
             Ok(launch) => {
-                self.report(job, JobReport::Log(vec![(LogLevel::Info, arguments::shown(&launch.command))]));
+                let first = joblog::first_line(job, attempt, &arguments::shown(&launch.command));
+                self.report(job, JobReport::Log(vec![(LogLevel::Info, first)]));
                 self.supervisor.start(job, attempt, launch);
             }
             Err(obstacle) => self.report(job, obstacle.report(&output)),
@@ -323,7 +325,7 @@ impl Shared {
                 overwrite: destination.overwrite,
                 prober: self.prober.as_ref().filter(|_| probed.is_some()),
                 store: &self.store,
-                now: process::log::joblog::wall_now(),
+                now: joblog::wall_now(),
             })
         });
         if result.is_err() {

@@ -397,13 +397,24 @@ fn a_log_that_is_followed_goes_on_to_the_end_of_its_job_and_no_line_comes_twice(
     let world = World::new();
     let film = world.put(&clips().tiny(), "a.mp4");
     let server = Server::start(&world, &[]);
+    server.ok(&["hold"]);
     server.ok(&["add", film.to_str().expect("plain")]);
+    let follow = || server.command(&["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().expect("starts");
+    // One has its lines as they are told, the other the first ones from the file.
+    let early = follow();
+    server.ok(&["release"]);
     server.until("it at work", |status| status["jobs"]["running"] == 1);
-    let follower: Child = server.command(&["logs", "-f", "1"]).stdout(Stdio::piped()).spawn().expect("starts");
+    let late = follow();
     server.let_go();
-    let followed = follower.wait_with_output().expect("it ends");
-    assert!(followed.status.success());
-    let followed = String::from_utf8(followed.stdout).expect("UTF-8");
+    for follower in [early, late] {
+        let followed = follower.wait_with_output().expect("it ends");
+        assert!(followed.status.success());
+        hold_followed(&server, &String::from_utf8(followed.stdout).expect("UTF-8"));
+    }
+}
+
+/// What was followed of the log of job 1 against the whole of it.
+fn hold_followed(server: &Server<'_>, followed: &str) {
     // The time of a line is when the log was written, or when the line was told.
     let texts = |log: &str| log.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect::<Vec<_>>();
     assert!(!followed.is_empty());
@@ -412,15 +423,15 @@ fn a_log_that_is_followed_goes_on_to_the_end_of_its_job_and_no_line_comes_twice(
     let whole = loop {
         let whole = server.ok(&["logs", "1"]);
         let written = texts(&whole);
-        if texts(&followed).iter().all(|line| written.contains(line)) {
+        if texts(followed).iter().all(|line| written.contains(line)) {
             break whole;
         }
         assert!(Instant::now() < deadline, "a line is told and never written:\n{followed}\nthe whole log:\n{whole}");
         std::thread::sleep(LOOK);
     };
-    for line in texts(&followed) {
+    for line in texts(followed) {
         let count = |log: &str| texts(log).iter().filter(|text| **text == line).count();
-        assert!(count(&followed) <= count(&whole), "{line} comes twice:\n{followed}\nthe whole log:\n{whole}");
+        assert!(count(followed) <= count(&whole), "{line} comes twice:\n{followed}\nthe whole log:\n{whole}");
     }
 }
 

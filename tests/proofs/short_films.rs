@@ -43,13 +43,12 @@ fn children_cpu() -> Duration {
     Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// ffmpeg's command for a film as plimsoll tells it in the log, with `$0` for the input and `$1` for the output.
+/// ffmpeg's command for a film as plimsoll tells it, with `$0` for the input and `$1` for the output.
 fn command_of(world: &World, film: &Path) -> String {
     let mut command = world.command(["run", "--json", "--preset", "proxy-480p", "--state-dir"]);
     command.arg(world.path("look/state")).arg("-o").arg(world.path("look/out")).arg(film);
     let run = crate::support::Live::start(command).finish();
-    let lines: Vec<&str> = run.named("job_logged").filter_map(|event| event["text"].as_str()).collect();
-    let line = lines.iter().find(|line| line.contains(" -progress pipe:3 ")).expect("the command is logged");
+    let line = run.named("job_started").find_map(|event| event["command"].as_str()).expect("the command is told");
     let input = format!("file:{}", film.display());
     let output = line.rsplit(' ').next().expect("an output");
     assert!(line.contains(&input) && output.starts_with("file:"), "{line}");

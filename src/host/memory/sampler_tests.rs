@@ -31,9 +31,9 @@ fn a_container_is_measured_where_its_limit_is() {
     let tree = v2_with_a_limited_ancestor();
     let sample = SampleSource::new(config(tree.roots())).sample_now().expect("measures");
     assert_eq!(sample.scope, Scope::Container);
-    // The group is recorded, this process is real.
-    let hard = Bytes::mib(50).max(sample.console);
-    assert_eq!((sample.usage, sample.working_set, sample.hard), (Bytes::mib(700), Bytes::mib(300), hard));
+    // The group is recorded, this process is real: beside other tests it may hold more than the group.
+    let sums = [700, 300, 50].map(|sum| Bytes::mib(sum).max(sample.console));
+    assert_eq!([sample.usage, sample.working_set, sample.hard], sums);
     assert!(sample.console > Bytes::ZERO);
     assert_eq!(sample.budget.map(|budget| budget.bytes), Some(Bytes::gib(2)));
 }

@@ -16,7 +16,7 @@ use crate::domain::job::JobId;
 use crate::domain::units::Bytes;
 use crate::engine::port::{Input, JobReport};
 use crate::host::memory::job_cgroup::JobGroups;
-use crate::host::process::log::joblog::{LogKeeper, LogReader, log_path};
+use crate::host::process::log::joblog::{self, LogKeeper, LogReader, log_path};
 use crate::host::process::log::ownlines::OwnLine;
 use crate::host::process::orphans::ChildRegistry;
 use crate::host::process::slots::Reports;
@@ -149,7 +149,7 @@ impl Supervisor {
         let mut reports = Reports { job, slots: Arc::clone(&self.slots), listener };
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
-        log.line(crate::host::process::log::joblog::wall_now(), &format!("job {job}, try {attempt}: {words}"));
+        log.line(joblog::wall_now(), &joblog::first_line(job, attempt, &words));
         // The command stands first, before what we say of the start ourselves.
         log.hand_over();
         let oom_kills = Arc::clone(&self.config.oom_kills);
@@ -167,7 +167,7 @@ impl Supervisor {
             let child = match spawn(request) {
                 Ok(child) => child,
                 Err(error) => {
-                    log.close(crate::host::process::log::joblog::wall_now(), &error.to_string());
+                    log.close(joblog::wall_now(), &error.to_string());
                     reports.slots.forget(job);
                     if let Some(group) = made {
                         group.remove();
