@@ -12,8 +12,10 @@ use tokio::sync::mpsc;
 /// How long the event reader looks for more. It looks at what it has read already only while this lasts: a thread that gets no
 /// processor for as long is told that there is nothing.
 const BRIEFLY: Duration = Duration::from_millis(20);
-/// So it is asked once more, this long after it has found something.
+/// So it is asked again, this long after it has found something, or nothing once more.
 const AGAIN: Duration = Duration::from_millis(50);
+/// Looks in a row that find nothing before it is believed: what it has read already comes with no news of the terminal.
+const LOOKS: u8 = 3;
 
 /// What the reader tells.
 #[derive(Debug)]
@@ -52,12 +54,12 @@ impl Reader {
 fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
     let again = Timespec { tv_sec: 0, tv_nsec: AGAIN.as_nanos() as _ };
-    // The last look has found something.
-    let mut found = false;
+    // Looks that are still to be had.
+    let mut looks = 0_u8;
     loop {
         let mut fds =
             [PollFd::from_borrowed_fd(tty.as_fd(), PollFlags::IN), PollFd::from_borrowed_fd(ended.as_fd(), PollFlags::IN)];
-        match poll(&mut fds, found.then_some(&again)) {
+        match poll(&mut fds, (looks > 0).then_some(&again)) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => break,
@@ -69,11 +71,11 @@ fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
         if fds[0].revents().intersects(gone) {
             break;
         }
-        found = false;
+        looks = looks.saturating_sub(1);
         loop {
             match event::poll(BRIEFLY).and_then(|ready| if ready { event::read().map(Some) } else { Ok(None) }) {
                 Ok(Some(event)) => {
-                    found = true;
+                    looks = LOOKS;
                     if sender.send(Input::Event(event)).is_err() {
                         return;
                     }
