@@ -249,23 +249,38 @@ fn rendered(line: &LogLine, style: &LineStyle) -> String {
     style.render(&Line { at: line.at, level: line.level, job: None, text: line.text.clone() })
 }
 
-/// Lines of the log that will come as events too, by their text, with how often. They are in the log that was read, and not yet
-/// in the snapshot: `known` are its lines, `at` is its moment. Older lines come no more, whatever their text.
-fn told_already<'a>(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>, at: Wall) -> BTreeMap<&'a str, usize> {
-    // In milliseconds: an event is told a little later than its line is written.
-    const LATER: i64 = 10_000;
-    let is_of_late = |line: &&LogLine| line.at.0 >= at.0 - LATER;
-    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in log.lines.iter().filter(is_of_late) {
-        *told.entry(&line.text).or_default() += 1;
-    }
-    // Those come in no event any more.
-    for line in known.filter(is_of_late) {
-        if let Some(count) = told.get_mut(line.text.as_str()) {
-            *count = count.saturating_sub(1);
+/// How what was read of a log and what was told of its job go together: the log was read a little after the snapshot, and it is
+/// written later than it is told where the disk is busy.
+struct Seam<'a> {
+    /// Lines of the log that will come as events too, by their text, with how often.
+    told: BTreeMap<&'a str, usize>,
+    /// Lines that were told before the snapshot, and that are not written yet.
+    unwritten: Vec<&'a LogLine>,
+}
+
+impl<'a> Seam<'a> {
+    /// `known` are the lines of the snapshot, `at` is its moment. Older lines come no more, whatever their text.
+    fn new(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>, at: Wall) -> Self {
+        // In milliseconds: an event is told a little later than its line is written.
+        const LATER: i64 = 10_000;
+        let is_of_late = |line: &&LogLine| line.at.0 >= at.0 - LATER;
+        let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+        for line in log.lines.iter().filter(is_of_late) {
+            *told.entry(&line.text).or_default() += 1;
         }
+        let written_to = log.lines.last().map(|line| line.at);
+        let mut unwritten = Vec::new();
+        for line in known.filter(is_of_late) {
+            match told.get_mut(line.text.as_str()) {
+                // It comes in no event any more.
+                Some(count) if *count > 0 => *count -= 1,
+                // Lines are written in their order.
+                _ if written_to.is_none_or(|last| line.at >= last) => unwritten.push(line),
+                _ => {}
+            }
+        }
+        Self { told, unwritten }
     }
-    told
 }
 
 /// A job whose log is followed. The server's list does not reach to the end of a long queue, so that one that is not listed may still
@@ -306,11 +321,16 @@ const fn has_ended(row: &JobRow) -> bool {
 fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
     let (job, mut followed) = (row.job, Followed::new(row));
     let ring = state.logs.get(&Some(job));
-    let mut told = told_already(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
+    let Seam { mut told, unwritten } = Seam::new(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
+    let write = |line: &LogLine| write_while_read(format!("{}\n", rendered(line, style)).as_bytes());
+    for line in unwritten {
+        if !write(line)? {
+            return Ok(0);
+        }
+    }
     let mut state = state.clone();
     followed.learn(&state);
     let mut last = log.lines.last().map_or(state.wall, |line| line.at);
-    let write = |line: &LogLine| write_while_read(format!("{}\n", rendered(line, style)).as_bytes());
     while !followed.has_ended {
         match opened.link.updates.blocking_recv() {
             Some(Update::Event(event)) => {
@@ -359,6 +379,7 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
 mod tests {
     use super::*;
     use crate::domain::event::{Event, Seq};
+    use crate::domain::job::LogLevel;
     use crate::domain::time::Mono;
     use crate::domain::units::Bytes;
 
@@ -403,6 +424,30 @@ mod tests {
         assert!(!hear(queued(JOB)));
         assert!(!hear(EventKind::JobRemoved { job: JobId(1), output: None }));
         assert!(hear(EventKind::finished_without_run(JOB, Outcome::Cancelled, None)));
+    }
+
+    #[test]
+    fn of_a_log_that_is_followed_every_line_comes_once_whether_the_disk_or_the_news_of_it_are_late() {
+        let line = |at, text: &str| LogLine { at: Wall(at), level: LogLevel::Info, text: text.to_owned() };
+        let seam = |written: &[LogLine], known: &[LogLine]| {
+            let log = WholeLog { lines: written.to_vec(), ..WholeLog::default() };
+            let seam = Seam::new(&log, known.iter(), Wall(20_000));
+            let told = seam.told.iter().filter(|(_, count)| **count > 0).map(|(text, _)| (*text).to_owned()).collect::<Vec<_>>();
+            (told, seam.unwritten.iter().map(|line| line.text.clone()).collect::<Vec<_>>())
+        };
+        let (none, texts) =
+            (Vec::<String>::new(), |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let [first, second, again] = [line(19_000, "first"), line(19_500, "second"), line(19_600, "second")];
+        assert_eq!(seam(&[], &[first.clone(), second.clone()]), (none.clone(), texts(&["first", "second"])));
+        assert_eq!(seam(&[first.clone(), second.clone()], std::slice::from_ref(&first)), (texts(&["second"]), none.clone()));
+        assert_eq!(seam(std::slice::from_ref(&first), &[first.clone(), second.clone()]), (none.clone(), texts(&["second"])));
+        assert_eq!(
+            seam(&[first.clone(), second.clone()], &[first.clone(), second.clone(), again]),
+            (none.clone(), texts(&["second"]))
+        );
+        // What was told in few words of many lines stands in no file.
+        let summary = line(18_000, "3 more lines like these");
+        assert_eq!(seam(&[first.clone(), second], &[summary, first]), (texts(&["second"]), none));
     }
 
     #[test]
