@@ -323,6 +323,7 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
     let ring = state.logs.get(&Some(job));
     let Seam { mut told, unwritten } = Seam::new(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
     let write = |line: &LogLine| write_while_read(format!("{}\n", rendered(line, style)).as_bytes());
+    let mut last = unwritten.last().copied().or(log.lines.last()).map_or(state.wall, |line| line.at);
     for line in unwritten {
         if !write(line)? {
             return Ok(0);
@@ -330,7 +331,6 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
     }
     let mut state = state.clone();
     followed.learn(&state);
-    let mut last = log.lines.last().map_or(state.wall, |line| line.at);
     while !followed.has_ended {
         match opened.link.updates.blocking_recv() {
             Some(Update::Event(event)) => {
