@@ -425,6 +425,25 @@ pub struct WholeLog {
     pub left_out: Bytes,
 }
 
+impl WholeLog {
+    /// The command line of the job's try, from the [`first_line`]; `None` where the beginning of the log was not read.
+    pub fn command(&self, job: JobId) -> Option<&str> {
+        let first = self.lines.first().filter(|_| self.left_out == Bytes::ZERO)?;
+        let rest = first.text.strip_prefix(&begin_of_first_line(job))?;
+        Some(rest.split_once(": ")?.1)
+    }
+}
+
+/// The first line of a job's log: the job, its try and its command line. The event of the line has the same words as the file, so that
+/// a program that reads both can match them.
+pub fn first_line(job: JobId, attempt: u32, command: &str) -> String {
+    format!("{}{attempt}: {command}", begin_of_first_line(job))
+}
+
+fn begin_of_first_line(job: JobId) -> String {
+    format!("job {job}, try ")
+}
+
 /// How much a log line matters, and who wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

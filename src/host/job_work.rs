@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected};
+use crate::domain::job::{JobId, LogLevel, RejectReason, Rejected, first_line};
 use crate::domain::media::MediaInfo;
 use crate::domain::preset::{Preset, VideoCodec};
 use crate::domain::text::{error_words, path_text, sanitise};
@@ -181,7 +181,7 @@ impl Shared {
         let (job, attempt, output) = (order.job, order.attempt, order.output.clone());
         match self.make_launch(order) {
             Ok(launch) => {
-                let first = joblog::first_line(job, attempt, &arguments::shown(&launch.command));
+                let first = first_line(job, attempt, &arguments::shown(&launch.command));
                 self.report(job, JobReport::Log(vec![(LogLevel::Info, first)]));
                 self.supervisor.start(job, attempt, launch);
             }

@@ -239,7 +239,7 @@ fn a_window_that_only_looks_changes_nothing_and_leaves_without_a_question() {
     let mut view = site.window(&["attach", "--view"]);
     view.wait("the queue", |screen| screen.contains("▶ 2") && screen.contains("looks only"));
     for keys in ["S", "g ", "K"] {
-        // News of the run may take its place at once.
+        // A message about the run may replace it at once: then the key is pressed again.
         view.press_until(keys, "this is a window to look through");
         // What was said goes with a key.
         view.press("\x1b");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::Pid;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::domain::job::JobId;
+use crate::domain::job::{JobId, first_line};
 use crate::domain::units::Bytes;
 use crate::engine::port::{Input, JobReport};
 use crate::host::memory::job_cgroup::JobGroups;
@@ -149,7 +149,7 @@ impl Supervisor {
         let mut reports = Reports { job, slots: Arc::clone(&self.slots), listener };
         let mut log = self.logs.open(self.log_path(job, attempt), self.config.max_log);
         let words = crate::host::media::arguments::shown(&command);
-        log.line(joblog::wall_now(), &joblog::first_line(job, attempt, &words));
+        log.line(joblog::wall_now(), &first_line(job, attempt, &words));
         // The command stands first, before what we say of the start ourselves.
         log.hand_over();
         let oom_kills = Arc::clone(&self.config.oom_kills);

@@ -9,12 +9,12 @@ use crossterm::event::{self, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 
-/// How long the event reader looks for more. It looks at what it has read already only while this lasts: a thread that gets no
-/// processor for as long is told that there is nothing.
+/// How long crossterm looks for an event. It looks at the keys that it has read already only within this time: if the thread gets no
+/// processor for as long, it answers that there is none.
 const BRIEFLY: Duration = Duration::from_millis(20);
-/// So it is asked again, this long after it has found something, or nothing once more.
+/// Such keys do not make the terminal readable again. So crossterm is asked again after an event, this long after the last time.
 const AGAIN: Duration = Duration::from_millis(50);
-/// Looks in a row that find nothing before it is believed: what it has read already comes with no news of the terminal.
+/// How often it has to answer in a row that there is none before the thread waits for the terminal alone.
 const LOOKS: u8 = 3;
 
 /// What the reader tells.
@@ -54,7 +54,7 @@ impl Reader {
 fn read(tty: &OwnedFd, ended: &OwnedFd, sender: &mpsc::UnboundedSender<Input>) {
     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
     let again = Timespec { tv_sec: 0, tv_nsec: AGAIN.as_nanos() as _ };
-    // Looks that are still to be had.
+    // How often crossterm is still asked without news of the terminal.
     let mut looks = 0_u8;
     loop {
         let mut fds =

@@ -249,37 +249,37 @@ fn rendered(line: &LogLine, style: &LineStyle) -> String {
     style.render(&Line { at: line.at, level: line.level, job: None, text: line.text.clone() })
 }
 
-/// How what was read of a log and what was told of its job go together: the log was read a little after the snapshot, and it is
-/// written later than it is told where the disk is busy.
-struct Seam<'a> {
-    /// Lines of the log that will come as events too, by their text, with how often.
-    told: BTreeMap<&'a str, usize>,
-    /// Lines that were told before the snapshot, and that are not written yet.
+/// The difference between the file of a log and the lines of the job in a snapshot. The file is read a little after the snapshot is
+/// taken, so that it may have more lines. Where the disk is busy it may have fewer.
+struct Difference<'a> {
+    /// Lines of the file that will come as events too, by their text, with how often.
+    to_come: BTreeMap<&'a str, usize>,
+    /// Lines of the snapshot that are not in the file yet. No event brings them.
     unwritten: Vec<&'a LogLine>,
 }
 
-impl<'a> Seam<'a> {
-    /// `known` are the lines of the snapshot, `at` is its moment. Older lines come no more, whatever their text.
+impl<'a> Difference<'a> {
+    /// `known` are the lines of the snapshot, `at` is the time it was taken. Lines that are much older are in both.
     fn new(log: &'a WholeLog, known: impl Iterator<Item = &'a LogLine>, at: Wall) -> Self {
         // In milliseconds: an event is told a little later than its line is written.
         const LATER: i64 = 10_000;
         let is_of_late = |line: &&LogLine| line.at.0 >= at.0 - LATER;
-        let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut to_come: BTreeMap<&str, usize> = BTreeMap::new();
         for line in log.lines.iter().filter(is_of_late) {
-            *told.entry(&line.text).or_default() += 1;
+            *to_come.entry(&line.text).or_default() += 1;
         }
         let written_to = log.lines.last().map(|line| line.at);
         let mut unwritten = Vec::new();
         for line in known.filter(is_of_late) {
-            match told.get_mut(line.text.as_str()) {
-                // It comes in no event any more.
+            match to_come.get_mut(line.text.as_str()) {
+                // In both: no event brings it any more.
                 Some(count) if *count > 0 => *count -= 1,
-                // Lines are written in their order.
+                // Lines are written in order, so that what is missing is newer than the last one.
                 _ if written_to.is_none_or(|last| line.at >= last) => unwritten.push(line),
                 _ => {}
             }
         }
-        Self { told, unwritten }
+        Self { to_come, unwritten }
     }
 }
 
@@ -321,7 +321,7 @@ const fn has_ended(row: &JobRow) -> bool {
 fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, style: &LineStyle) -> Result<u8> {
     let (job, mut followed) = (row.job, Followed::new(row));
     let ring = state.logs.get(&Some(job));
-    let Seam { mut told, unwritten } = Seam::new(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
+    let Difference { mut to_come, unwritten } = Difference::new(log, ring.into_iter().flat_map(|ring| &ring.lines), state.wall);
     let write = |line: &LogLine| write_while_read(format!("{}\n", rendered(line, style)).as_bytes());
     let mut last = unwritten.last().copied().or(log.lines.last()).map_or(state.wall, |line| line.at);
     for line in unwritten {
@@ -338,7 +338,7 @@ fn follow(opened: &mut Opened, row: &JobRow, state: &State, log: &WholeLog, styl
                     && *of == job
                 {
                     last = event.at;
-                    match told.get_mut(text.as_str()) {
+                    match to_come.get_mut(text.as_str()) {
                         Some(count) if *count > 0 => *count -= 1,
                         _ => {
                             if !write(&LogLine { at: event.at, level: *level, text: text.clone() })? {
@@ -429,25 +429,25 @@ mod tests {
     #[test]
     fn of_a_log_that_is_followed_every_line_comes_once_whether_the_disk_or_the_news_of_it_are_late() {
         let line = |at, text: &str| LogLine { at: Wall(at), level: LogLevel::Info, text: text.to_owned() };
-        let seam = |written: &[LogLine], known: &[LogLine]| {
+        let difference = |written: &[LogLine], known: &[LogLine]| {
             let log = WholeLog { lines: written.to_vec(), ..WholeLog::default() };
-            let seam = Seam::new(&log, known.iter(), Wall(20_000));
-            let told = seam.told.iter().filter(|(_, count)| **count > 0).map(|(text, _)| (*text).to_owned()).collect::<Vec<_>>();
-            (told, seam.unwritten.iter().map(|line| line.text.clone()).collect::<Vec<_>>())
+            let Difference { to_come, unwritten } = Difference::new(&log, known.iter(), Wall(20_000));
+            let to_come = to_come.iter().filter(|(_, count)| **count > 0).map(|(text, _)| (*text).to_owned()).collect::<Vec<_>>();
+            (to_come, unwritten.iter().map(|line| line.text.clone()).collect::<Vec<_>>())
         };
         let (none, texts) =
             (Vec::<String>::new(), |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
         let [first, second, again] = [line(19_000, "first"), line(19_500, "second"), line(19_600, "second")];
-        assert_eq!(seam(&[], &[first.clone(), second.clone()]), (none.clone(), texts(&["first", "second"])));
-        assert_eq!(seam(&[first.clone(), second.clone()], std::slice::from_ref(&first)), (texts(&["second"]), none.clone()));
-        assert_eq!(seam(std::slice::from_ref(&first), &[first.clone(), second.clone()]), (none.clone(), texts(&["second"])));
+        assert_eq!(difference(&[], &[first.clone(), second.clone()]), (none.clone(), texts(&["first", "second"])));
+        assert_eq!(difference(&[first.clone(), second.clone()], std::slice::from_ref(&first)), (texts(&["second"]), none.clone()));
+        assert_eq!(difference(std::slice::from_ref(&first), &[first.clone(), second.clone()]), (none.clone(), texts(&["second"])));
         assert_eq!(
-            seam(&[first.clone(), second.clone()], &[first.clone(), second.clone(), again]),
+            difference(&[first.clone(), second.clone()], &[first.clone(), second.clone(), again]),
             (none.clone(), texts(&["second"]))
         );
-        // What was told in few words of many lines stands in no file.
+        // A summary of many equal lines is never written to the file.
         let summary = line(18_000, "3 more lines like these");
-        assert_eq!(seam(&[first.clone(), second], &[summary, first]), (texts(&["second"]), none));
+        assert_eq!(difference(&[first.clone(), second], &[summary, first]), (texts(&["second"]), none));
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub(super) fn narrow_to_own(sample: &mut MemorySample, others: Others, cache: Ou
     sample.file_cache = cache.finished + cache.streaming;
 }
 
-/// No sum is less than the parts of it that were read: plimsoll's own memory and that of its jobs. The kernel brings the counters of
-/// a group up to date late, and a job may have grown since they were read. Attached consoles are left out, for they may live elsewhere,
-/// and so are files on a tmpfs, whose sizes are a second old.
+/// No sum is less than the parts of it that were read: plimsoll's own memory and that of its jobs. The kernel's counters of
+/// a group can be seconds old, and a job may have grown since they were read. Attached consoles are left out, because they may run in
+/// another group, and so are files on a tmpfs, because their sizes are a second old.
 pub(super) fn cover_parts(sample: &mut MemorySample, own: Bytes) {
     sample.hard = sample.hard.max(own + sample.jobs_total());
     sample.working_set = sample.working_set.max(sample.hard);

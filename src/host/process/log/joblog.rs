@@ -214,12 +214,6 @@ pub struct JobLog {
     lost: u64,
 }
 
-/// The first line of a log: which job and try it is of, and its command line. It is told in the same words at once, so that whoever
-/// reads the file and what is told knows it again.
-pub fn first_line(job: JobId, attempt: u32, command: &str) -> String {
-    format!("job {job}, try {attempt}: {command}")
-}
-
 impl JobLog {
     /// Adds a line: the time, then `text`, which must be sanitised. Once the file is full, lines are only counted.
     pub fn line(&mut self, at: Wall, text: &str) {

@@ -117,12 +117,9 @@ impl Details {
         }
     }
 
-    /// Takes the command line from the log of a try, where it is not known yet: it stands first, as `job 7, try 1: ...`.
+    /// Takes the command line from the log of a try, where it is not known yet.
     pub fn learn_from_log(&mut self, job: JobId, log: &WholeLog) {
-        // What stands first is another line where the beginning was not read.
-        let first = log.lines.first().filter(|_| log.left_out.0 == 0);
-        let told = first.and_then(|line| line.text.strip_prefix(&format!("job {job}, try ")));
-        if let Some((_, command)) = told.and_then(|told| told.split_once(": ")) {
+        if let Some(command) = log.command(job) {
             self.of(job).command.get_or_insert_with(|| command.to_owned());
         }
     }
